@@ -1,0 +1,66 @@
+/**
+ * Which devices `--device` means: `gpu0`, `gpu0,gpu1`, `gpu*`, `cpu`, `serial:/dev/ttyUSB0`, `all`,
+ * and `!gpu2` to leave one out. A list of exclusions alone means all but those.
+ *
+ * `all` takes one device for each physical processor: several runtimes offer the same cores, and
+ * together they would only be slower. Naming devices by hand overrides that.
+ */
+import { InputError } from '../src/util/errors.ts';
+import { type DeviceInfo, DriverError } from './driver.ts';
+
+/**
+ * The devices that `selection` names, in the order of `listed` whatever the order of the names, so
+ * that device numbers mean the same everywhere. Of several with one processor, `all` takes the
+ * first listed.
+ *
+ * Throws `DriverError` `not-found` for a name that fits nothing, or if nothing is left, and
+ * `InputError` for text that is no selection.
+ */
+export function selectDevices<T extends DeviceInfo>(
+  selection: string,
+  listed: readonly T[],
+): readonly T[] {
+  const items = selection.split(',').map((item) => item.trim());
+  const wanted = new Set<T>();
+  const unwanted = new Set<T>();
+  for (const item of items) {
+    const exclude = item.startsWith('!');
+    const name = exclude ? item.slice(1).trim() : item;
+    if (name === '' || (exclude && name === 'all')) {
+      throw new InputError('device', 'names like gpu0,gpu* or !gpu2', `"${selection}"`);
+    }
+    for (const device of fitting(name, listed)) (exclude ? unwanted : wanted).add(device);
+  }
+  if (items.every((item) => item.startsWith('!'))) {
+    for (const device of onePerProcessor(listed)) wanted.add(device);
+  }
+  const left = listed.filter((device) => wanted.has(device) && !unwanted.has(device));
+  if (left.length === 0) throw notFound(selection, listed);
+  return left;
+}
+
+function fitting<T extends DeviceInfo>(name: string, listed: readonly T[]): readonly T[] {
+  if (name === 'all') return onePerProcessor(listed);
+  const literal = name.replace(/[.+?^${}()|[\]\\]/g, '\\$&');
+  const pattern = new RegExp(`^${literal.replaceAll('*', '.*')}$`);
+  const found = listed.filter((device) => pattern.test(device.id));
+  if (found.length === 0) throw notFound(name, listed);
+  return found;
+}
+
+function onePerProcessor<T extends DeviceInfo>(listed: readonly T[]): readonly T[] {
+  const taken = new Set<string>();
+  return listed.filter((device) => {
+    if (taken.has(device.processor)) return false;
+    taken.add(device.processor);
+    return true;
+  });
+}
+
+function notFound(id: string, listed: readonly DeviceInfo[]): DriverError {
+  return new DriverError({
+    code: 'not-found',
+    id,
+    available: listed.map((device) => device.id),
+  });
+}

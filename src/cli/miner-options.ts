@@ -1,0 +1,336 @@
+/** The options of `bytom-miner`, as one commander program. What they do is in the other files. */
+import { Command, Option } from 'commander';
+import { parseFingerprint, parsePoolUrl } from '../../miner/pool-url.ts';
+import { TIER_NAMES, type TierName } from '../tensority/wasm/tiers.ts';
+import type { LogLevel } from '../util/log.ts';
+import type { DeviceOptions } from './devices.ts';
+import { HELP_FOOTER, styleHelp } from './miner-help.ts';
+import {
+  difficulty,
+  intensities,
+  oneOf,
+  optionError,
+  repeated,
+  seconds,
+  wholeNumber,
+} from './option-values.ts';
+import { VERSION } from './version.ts';
+
+/** Options of the mining command, after flags, environment and file were put together. */
+export interface MineOptions extends DeviceOptions {
+  readonly url?: readonly string[];
+  readonly user?: readonly string[];
+  readonly pass?: readonly string[];
+  readonly solo?: string;
+  readonly dummy?: boolean;
+  readonly difficulty: bigint;
+  readonly intensity?: readonly (number | undefined)[];
+  readonly shares?: number;
+  readonly timeLimit?: number;
+  readonly benchmark?: number | true;
+  readonly listDevices?: 'text' | 'json' | true;
+  readonly tlsFingerprint?: string;
+  readonly retries?: number;
+  /** These four in milliseconds; `logCycle` 0 means never. */
+  readonly retryPause: number;
+  readonly backToMain: number;
+  readonly jobTimeout: number;
+  readonly protocolDump?: boolean;
+  readonly logFormat: 'text' | 'json';
+  readonly logLevel: LogLevel;
+  readonly logFile?: string;
+  readonly logCycle: number;
+  /** False after `--no-color`. */
+  readonly color: boolean;
+  readonly json?: boolean;
+  readonly dryRun?: boolean;
+  readonly config?: string;
+}
+
+export interface CommandOptions extends DeviceOptions {
+  readonly json?: boolean;
+}
+
+export interface HashOptions extends CommandOptions {
+  readonly seed: string;
+  readonly header: string;
+}
+
+export interface VerifyOptions extends CommandOptions {
+  readonly vectors?: string;
+  readonly block?: string;
+  readonly seed?: string;
+  readonly expectBits?: string;
+}
+
+export interface MinerActions {
+  mine(options: MineOptions, command: Command): Promise<void>;
+  hash(options: HashOptions): Promise<void>;
+  verify(options: VerifyOptions): Promise<void>;
+}
+
+const LOG_LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error'];
+
+/** The program; it throws instead of ending the process. */
+export function createMinerProgram(actions: MinerActions): Command {
+  const program = new Command('bytom-miner')
+    .description(
+      "Mines Bytom's Tensority proof of work at a pool (-o, -u) or for a node (--solo). Without either it " +
+        'mines on a dummy source, to try this machine.',
+    )
+    .enablePositionalOptions()
+    .exitOverride()
+    .allowExcessArguments(false);
+  styleHelp(program);
+  addRunOptions(program);
+  addSourceOptions(program);
+  addDeviceOptions(program);
+  addLogOptions(program);
+  program.action((options: MineOptions, command: Command) => actions.mine(options, command));
+  program.addHelpText('after', HELP_FOOTER);
+  addHashCommand(program, actions);
+  addVerifyCommand(program, actions);
+  program.helpCommand('help [command]', 'print the help of a command');
+  return program;
+}
+
+function addRunOptions(program: Command): void {
+  program.optionsGroup('What to do:');
+  program
+    .addOption(
+      new Option('--list-devices [format]', 'list the devices and end: text or json').argParser(
+        oneOf('list-devices', ['text', 'json'] as const),
+      ),
+    )
+    .addOption(
+      new Option(
+        '--benchmark [hashes]',
+        'measure the speed, every hash checked, and end (default: for 10 s)',
+      ).argParser(wholeNumber('benchmark', 1, 1_000_000_000)),
+    )
+    .addOption(
+      option('--shares <n>', 'end after so many accepted shares', 'SHARES').argParser(
+        wholeNumber('shares', 1),
+      ),
+    )
+    .addOption(
+      option('--time-limit <s>', 'end after so many seconds', 'TIME_LIMIT').argParser(
+        seconds('time-limit'),
+      ),
+    )
+    .addOption(new Option('--dry-run', 'check options and devices, and end'))
+    .addOption(option('--config <file>', 'options from a JSON file', 'CONFIG'))
+    .version(VERSION, '-V, --version', 'print the version')
+    .addHelpOption(helpOption().helpGroup('What to do:'));
+}
+
+function addSourceOptions(program: Command): void {
+  program.optionsGroup('Where jobs come from:');
+  const poolUrl = (text: string, before: readonly string[] | undefined): readonly string[] => {
+    parsePoolUrl(text, 'url');
+    return repeated(text, before);
+  };
+  const fingerprint = (text: string): string => parseFingerprint(text, 'tls-fingerprint');
+  program
+    .addOption(
+      option(
+        '-o, --url <url>',
+        'pool: stratum+tcp://host:port, or stratum+ssl:// for TLS; more than once for others to ' +
+          'turn to, in order',
+        'URL',
+      ).argParser(poolUrl),
+    )
+    .addOption(
+      option(
+        '-u, --user <name>',
+        'address.worker at the pool; once, or once for each pool',
+        'USER',
+      ).argParser(repeated),
+    )
+    .addOption(
+      option(
+        '-p, --pass <text>',
+        'password at the pool (default: x); once, or once for each pool',
+        'PASS',
+      ).argParser(repeated),
+    )
+    .addOption(
+      option('--solo <url>', 'node: http://host:9888, or http://user:secret@host:9888', 'SOLO'),
+    )
+    .addOption(new Option('--dummy', 'no pool and no node; shares are worth nothing'))
+    .addOption(
+      option('--difficulty <n>', 'share difficulty of the dummy source', 'DIFFICULTY')
+        .argParser(difficulty('difficulty'))
+        .default(128n),
+    )
+    .addOption(
+      option(
+        '--tls-fingerprint <hex>',
+        "SHA-256 of the pool's certificate, in place of its name and issuer",
+        'TLS_FINGERPRINT',
+      ).argParser(fingerprint),
+    )
+    .addOption(
+      option(
+        '--retries <n>',
+        'give up after so many rounds without a pool (default: never)',
+        'RETRIES',
+      ).argParser(wholeNumber('retries', 0)),
+    )
+    .addOption(
+      option(
+        '--retry-pause <s>',
+        'first pause between rounds; it grows up to a minute',
+        'RETRY_PAUSE',
+      )
+        .argParser(seconds('retry-pause'))
+        .default(1000, '1'),
+    )
+    .addOption(
+      option('--back-to-main <s>', 'how often to try the pools further ahead', 'BACK_TO_MAIN')
+        .argParser(seconds('back-to-main'))
+        .default(60_000, '60'),
+    )
+    .addOption(
+      option('--job-timeout <s>', 'silence after which a pool is tried anew', 'JOB_TIMEOUT')
+        .argParser(seconds('job-timeout'))
+        .default(90_000, '90'),
+    )
+    .addOption(new Option('--protocol-dump', 'log every message to and from a pool'));
+}
+
+function addDeviceOptions(command: Command): void {
+  command.optionsGroup('Devices:');
+  command.addOption(
+    option(
+      '-d, --device <names>',
+      'like gpu0,gpu1 or gpu* or !gpu2: see --list-devices (default: all)',
+      'DEVICE',
+    ),
+  );
+  if (command.parent === null) {
+    command.addOption(
+      option(
+        '-i, --intensity <list>',
+        'percent of each device to use, * for all of it: 80,*,60',
+        'INTENSITY',
+      ).argParser(intensities('intensity')),
+    );
+  }
+  command
+    .addOption(
+      option(
+        '--threads <n>',
+        'threads of the cpu device (default: one for each core)',
+        'THREADS',
+      ).argParser(wholeNumber('threads', 1, 1024)),
+    )
+    .addOption(
+      option(
+        '--kernel <name>',
+        `kernel of the cpu device: ${TIER_NAMES.join(', ')} (default: the fastest here)`,
+        'KERNEL',
+      ).argParser(oneOf<TierName>('kernel', TIER_NAMES)),
+    )
+    .addOption(
+      option(
+        '--no-revectorize',
+        "no kernels that need V8's experimental 256-bit pass",
+        'NO_REVECTORIZE',
+      ),
+    );
+}
+
+function addLogOptions(program: Command): void {
+  program.optionsGroup('Output:');
+  program
+    .addOption(
+      option('--log-format <form>', 'text, or json: one object a line', 'LOG_FORMAT')
+        .argParser(oneOf('log-format', ['text', 'json'] as const))
+        .default('text'),
+    )
+    .addOption(
+      option('--log-level <level>', LOG_LEVELS.join(', '), 'LOG_LEVEL')
+        .argParser(oneOf('log-level', LOG_LEVELS))
+        .default('info'),
+    )
+    .addOption(option('--log-file <file>', 'append the log to a file as well', 'LOG_FILE'))
+    .addOption(
+      option('--log-cycle <s>', 'how often to log the speed, 0 for never', 'LOG_CYCLE')
+        .argParser(seconds('log-cycle', { zero: true }))
+        .default(30_000, '30'),
+    )
+    .addOption(new Option('--no-color', 'no colors; NO_COLOR in the environment does the same'))
+    .addOption(jsonOption());
+}
+
+function addHashCommand(program: Command, actions: MinerActions): void {
+  const command = subcommand(program, 'hash')
+    .description('print the PoW hash of a header')
+    .addOption(
+      new Option(
+        '--seed <hex>',
+        'seed of the epoch: the hash of the block that opened it, 32 bytes',
+      ).makeOptionMandatory(),
+    )
+    .addOption(
+      new Option(
+        '--header <hex>',
+        'header hash (32 bytes), or a serialised header or block',
+      ).makeOptionMandatory(),
+    )
+    .addOption(jsonOption());
+  addDeviceOptions(command);
+  command.action((_: unknown, self: Command) => actions.hash(ownOptions(self)));
+}
+
+function addVerifyCommand(program: Command, actions: MinerActions): void {
+  const command = subcommand(program, 'verify')
+    .description('check known PoW hashes, or the work of a block')
+    .option('--vectors <file>', 'JSON: [{"seed", "header_hash", "result"}, …], also inside "cases"')
+    .option('--block <hex|file>', 'serialised header or block, as hex or the name of a file')
+    .option('--seed <hex>', 'with --block: hash of the block that opened the epoch, 32 bytes')
+    .option('--expect-bits <n>', 'with --block: the bits that the chain requires there')
+    .addOption(jsonOption());
+  addDeviceOptions(command);
+  command.action((_: unknown, self: Command) => actions.verify(ownOptions(self)));
+}
+
+function subcommand(program: Command, name: string): Command {
+  return program.command(name).addHelpOption(helpOption());
+}
+
+function helpOption(): Option {
+  return new Option('-h, --help', 'print this help');
+}
+
+function jsonOption(): Option {
+  return new Option('--json', 'print one JSON object as the last line');
+}
+
+/** An option that the environment can give too, as BYTOM_MINER_<name>. */
+function option(flags: string, description: string, environment: string): Option {
+  return new Option(flags, description).env(`BYTOM_MINER_${environment}`);
+}
+
+/**
+ * The options of a subcommand, with those that stand before its name: `--threads 1 hash …` means
+ * `hash --threads 1 …`. One that it does not know is an error, not silence.
+ */
+function ownOptions<T>(command: Command): T {
+  const { parent } = command;
+  for (const { long, name, key } of (parent?.options ?? []).map(namesOf)) {
+    if (parent?.getOptionValueSource(key) !== 'cli') continue;
+    if (!command.options.some((own) => own.name() === name)) {
+      throw optionError(`option '${long}' has no meaning for ${command.name()}`);
+    }
+    if (command.getOptionValueSource(key) === 'cli') continue;
+    command.setOptionValueWithSource(key, parent.getOptionValue(key), 'cli');
+  }
+  return command.opts<object>() as T;
+}
+
+function namesOf(given: Option): Record<'long' | 'name' | 'key', string> {
+  const name = given.name();
+  return { long: given.long ?? name, name, key: given.attributeName() };
+}

@@ -1,0 +1,60 @@
+/** Builds matrix tables with the WASM smix. */
+import type { Seed } from './hasher.ts';
+import { MATRICES, TABLE_BYTES } from './params.ts';
+import { extendSeed } from './seed.ts';
+import type { MatrixTable } from './table.ts';
+import { compileKernel } from './wasm/compile.ts';
+import { PAGE_BYTES } from './wasm/memory-map.ts';
+import { emitSmix, SMIX_FORMS, type SmixExports, type SmixForm } from './wasm/smix-kernel.ts';
+
+const PAGES = TABLE_BYTES / PAGE_BYTES + 1;
+const ROUNDS = MATRICES / 2;
+const STATE_AT = TABLE_BYTES;
+
+let chosen: WebAssembly.Module | undefined;
+
+/**
+ * The table of a seed, in shared memory so that threads can read it without a copy. Blocks for 20
+ * to 30 ms; the first call also compiles and picks the form of smix that is faster here.
+ */
+export function buildMatrixTable(seed: Seed): MatrixTable {
+  const words = extendSeed(seed);
+  chosen ??= fastestSmix();
+  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
+  runSmix(chosen, memory, words, ROUNDS);
+  return { seed: seed.slice(), data: new Int8Array(memory.buffer, 0, TABLE_BYTES) };
+}
+
+/** The same with a given form: for tests and benchmarks. */
+export function buildMatrixTableWith(form: SmixForm, seed: Seed): MatrixTable {
+  const module = compileKernel(emitSmix(form, PAGES), false);
+  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
+  runSmix(module, memory, extendSeed(seed), ROUNDS);
+  return { seed: seed.slice(), data: new Int8Array(memory.buffer, 0, TABLE_BYTES) };
+}
+
+function fastestSmix(): WebAssembly.Module {
+  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
+  const words = extendSeed(new Uint8Array(32));
+  let best: { readonly module: WebAssembly.Module; readonly ms: number } | undefined;
+  for (const form of SMIX_FORMS) {
+    const module = compileKernel(emitSmix(form, PAGES), false);
+    runSmix(module, memory, words, 1);
+    const start = performance.now();
+    runSmix(module, memory, words, 2);
+    const ms = performance.now() - start;
+    if (best === undefined || ms < best.ms) best = { module, ms };
+  }
+  return best!.module;
+}
+
+function runSmix(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  extendedSeed: Uint32Array,
+  rounds: number,
+): void {
+  const instance = new WebAssembly.Instance(module, { env: { memory } });
+  new Uint32Array(memory.buffer, STATE_AT, extendedSeed.length).set(extendedSeed);
+  (instance.exports as unknown as SmixExports).smix(STATE_AT, 0, rounds);
+}

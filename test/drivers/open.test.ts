@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest';
+import type { Driver } from '../../drivers/driver.ts';
+import { MockDriver } from '../../drivers/mock.ts';
+import { createDeviceDoor, type DriverTable, listDevices, openTested } from '../../drivers/open.ts';
+import { SELF_TEST_GROUPS } from '../../drivers/selftest.ts';
+import { bytesToHex, hexToBytes } from '../../src/util/bytes.ts';
+import { StandInHasher, standInTable } from '../support/stand-in-hasher.ts';
+
+const options = { batchMs: 5 };
+
+/** Answers the vectors of the self-test, and every other input with a hash that meets no target. */
+function knownAnswers(): StandInHasher {
+  const answers = new Map(
+    SELF_TEST_GROUPS.flatMap((group) =>
+      group.vectors.map((v): [string, string] => [v.headerHash, v.powHash]),
+    ),
+  );
+  return new StandInHasher({
+    hash: (_seed, headerHash) =>
+      hexToBytes(answers.get(bytesToHex(headerHash)) ?? 'ff'.repeat(32), 'answer'),
+  });
+}
+
+function honest(count = 1): { driver: MockDriver; drivers: DriverTable } {
+  const driver = new MockDriver(count, { hasher: knownAnswers });
+  return { driver, drivers: { mock: async () => driver } };
+}
+
+describe('openTested', () => {
+  it('opens a device that passes its self-test', async () => {
+    const { driver, drivers } = honest(2);
+    const device = await openTested('mock1', options, { drivers, tables: standInTable });
+    expect(device.info.id).toBe('mock1');
+    expect(driver.control(1).isOpen).toBe(true);
+    await device.close();
+  });
+
+  it('closes a device on one wrong byte', async () => {
+    const { driver, drivers } = honest();
+    driver.control(0).script.lie = 'hash';
+    const opening = openTested('mock0', options, { drivers, tables: standInTable });
+    await expect(opening).rejects.toMatchObject({ detail: { code: 'self-test' } });
+    expect(driver.control(0).opened).toBe(1);
+    expect(driver.control(0).isOpen).toBe(false);
+  });
+
+  it('closes a device whose opening is no longer wanted', async () => {
+    const { driver, drivers } = honest();
+    const abort = new AbortController();
+    const reason = new Error('stopped');
+    const tables = (seed: Uint8Array): ReturnType<typeof standInTable> => {
+      abort.abort(reason);
+      return standInTable(seed);
+    };
+    const opening = openTested('mock0', { ...options, signal: abort.signal }, { drivers, tables });
+    await expect(opening).rejects.toBe(reason);
+    expect(driver.control(0).isOpen).toBe(false);
+  });
+
+  it('names the devices there are if there is none of that name', async () => {
+    const { drivers } = honest(2);
+    const opening = openTested('gpu0', options, { drivers, tables: standInTable });
+    await expect(opening).rejects.toThrow('no such device: gpu0 (there are: mock0, mock1)');
+  });
+
+  it('passes on why the driver would not open it', async () => {
+    const { driver, drivers } = honest();
+    driver.control(0).script.busy = true;
+    const opening = openTested('mock0', options, { drivers, tables: standInTable });
+    await expect(opening).rejects.toMatchObject({ detail: { code: 'busy', id: 'mock0' } });
+  });
+});
+
+describe('createDeviceDoor', () => {
+  it('opens with the settings of each device, and tests again what is open', async () => {
+    const { driver, drivers } = honest(2);
+    const asked: string[] = [];
+    const settings = (id: string): typeof options => {
+      asked.push(id);
+      return options;
+    };
+    const door = createDeviceDoor(settings, { drivers, tables: standInTable });
+    const { signal } = new AbortController();
+    const device = await door.open('mock1', signal);
+    expect(asked).toEqual(['mock1']);
+    await door.test(device, signal);
+    driver.control(1).script.lie = 'hash';
+    await expect(door.test(device, signal)).rejects.toMatchObject({
+      detail: { code: 'self-test' },
+    });
+    expect(driver.control(1).isOpen).toBe(true);
+    await device.close();
+  });
+});
+
+describe('listDevices', () => {
+  it('lists what every driver has, and why one has nothing', async () => {
+    const { drivers } = honest(2);
+    const without: Driver = {
+      kind: 'cpu',
+      enumerate: async () => ({ devices: [], unavailable: 'this processor has no SIMD' }),
+      open: () => Promise.reject(new Error('not asked for')),
+    };
+    const list = await listDevices({ cpu: async () => without, ...drivers });
+    expect(list.devices.map(({ driver, id }) => `${driver} ${id}`)).toEqual([
+      'mock mock0',
+      'mock mock1',
+    ]);
+    expect(list.unavailable).toEqual([{ driver: 'cpu', reason: 'this processor has no SIMD' }]);
+  });
+
+  it('goes on past a driver that does not even load', async () => {
+    const { drivers } = honest();
+    const list = await listDevices({
+      cpu: () => Promise.reject(new Error('Cannot find package "x"\nimported from y')),
+      ...drivers,
+    });
+    expect(list.devices.map((device) => device.id)).toEqual(['mock0']);
+    expect(list.unavailable).toEqual([
+      { driver: 'cpu', reason: 'Cannot find package "x" imported from y' },
+    ]);
+  });
+});

@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import { type DeviceInfo, DriverError } from '../../drivers/driver.ts';
+import { selectDevices } from '../../drivers/select.ts';
+import { InputError } from '../../src/util/errors.ts';
+
+function info(id: string, processor: string): DeviceInfo {
+  return { id, name: id, tableSlots: 2, rollsNonce: false, processor };
+}
+
+const LISTED = [
+  info('gpu0', 'pci:01'),
+  info('gpu1', 'pci:02'),
+  info('gpu10', 'pci:03'),
+  info('cpu', 'cpu'),
+  info('onnx0', 'cpu'),
+  info('serial:/dev/ttyUSB0', 'usb:1'),
+];
+
+function chosen(selection: string): string[] {
+  return selectDevices(selection, LISTED).map((device) => device.id);
+}
+
+describe('selectDevices', () => {
+  it.each([
+    ['cpu', ['cpu']],
+    ['gpu1,gpu0', ['gpu0', 'gpu1']],
+    ['gpu0, gpu0', ['gpu0']],
+    ['gpu*', ['gpu0', 'gpu1', 'gpu10']],
+    ['*0', ['gpu0', 'gpu10', 'onnx0', 'serial:/dev/ttyUSB0']],
+    ['serial:/dev/ttyUSB0', ['serial:/dev/ttyUSB0']],
+    ['serial:*', ['serial:/dev/ttyUSB0']],
+    ['all', ['gpu0', 'gpu1', 'gpu10', 'cpu', 'serial:/dev/ttyUSB0']],
+    ['!gpu1', ['gpu0', 'gpu10', 'cpu', 'serial:/dev/ttyUSB0']],
+    ['!gpu*,!serial:*', ['cpu']],
+    ['gpu*,!gpu10', ['gpu0', 'gpu1']],
+    ['!gpu10,gpu*', ['gpu0', 'gpu1']],
+    ['all,!cpu', ['gpu0', 'gpu1', 'gpu10', 'serial:/dev/ttyUSB0']],
+    ['cpu,onnx0', ['cpu', 'onnx0']],
+    ['all,onnx0', ['gpu0', 'gpu1', 'gpu10', 'cpu', 'onnx0', 'serial:/dev/ttyUSB0']],
+  ])('reads %s', (selection, expected) => {
+    expect(chosen(selection)).toEqual(expected);
+  });
+
+  it.each(['gpu2', 'gpu', 'GPU0', 'cpu,gpu7', '!gpu9', 'gp.0', 'tpu*'])(
+    'names the devices there are when %s fits none',
+    (selection) => {
+      expect(() => chosen(selection)).toThrow(DriverError);
+      expect(() => chosen(selection)).toThrow(/there are: gpu0, gpu1, gpu10, cpu, onnx0, serial:/);
+    },
+  );
+
+  it('says so where nothing is left or nothing is there', () => {
+    expect(() => chosen('gpu0,!gpu0')).toThrow(DriverError);
+    expect(() => selectDevices('all', [])).toThrow('no such device: all (there are none)');
+  });
+
+  it.each(['', ' ', ',', 'gpu0,', '!', 'gpu0,!', '!all'])('refuses the text "%s"', (selection) => {
+    expect(() => chosen(selection)).toThrow(InputError);
+  });
+});
