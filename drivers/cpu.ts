@@ -50,6 +50,7 @@ async function openCpu(options: CpuDriverOptions, open: OpenOptions): Promise<De
     info: { ...describe({ ...options, threads }), kernel: hasher.tier },
     batchMs: open.batchMs,
     granule: threads,
+    leastBatch: threads,
     measurePeak: () => hasher.measurePeak(),
   });
   void hasher.lost.then((error) => {

@@ -133,7 +133,10 @@ export class DriverError extends CodedError<DriverErrorDetail> {
 function driverErrorText(detail: DriverErrorDetail): string {
   switch (detail.code) {
     case 'not-found':
-      return `no such device: ${detail.id}${availableText(detail.available)}`;
+      // A selection like "!cpu" names devices that exist and leaves none.
+      return detail.id.includes('!')
+        ? `no device is left of ${detail.id}${availableText(detail.available)}`
+        : `no such device: ${detail.id}${availableText(detail.available)}`;
     case 'busy':
       return `device ${detail.id} is in use`;
     case 'unsupported':

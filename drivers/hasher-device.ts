@@ -22,6 +22,11 @@ export interface HasherDeviceOptions {
   readonly batchMs: number;
   /** Batch sizes are multiples of this where the time allows: threads, or lanes of a dispatch. */
   readonly granule: number;
+  /**
+   * Batches are never smaller, however slow: for hardware on which so many inputs take as long as
+   * one, and part of which would idle with fewer. Default 1.
+   */
+  readonly leastBatch?: number;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
   readonly measurePeak?: () => Promise<number>;
@@ -145,11 +150,11 @@ export class HasherDevice implements Device {
 
   /** Inputs of a batch: what the device computes in `batchMs`, in whole granules; one granule at first. */
   #batch(): number {
-    const { batchMs, granule } = this.#options;
+    const { batchMs, granule, leastBatch = 1 } = this.#options;
     const ms = this.#msPerHash;
     // A clock too coarse to see the calls says nothing about the speed.
     const fitting = ms === undefined ? granule : ms > 0 ? batchMs / ms : this.maxBatch;
     const whole = fitting < granule ? fitting : fitting - (fitting % granule);
-    return Math.max(1, Math.min(this.maxBatch, Math.floor(whole)));
+    return Math.min(this.maxBatch, Math.max(leastBatch, Math.floor(whole)));
   }
 }

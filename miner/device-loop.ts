@@ -108,7 +108,7 @@ export class DeviceLoop {
   watch(): void {
     this.#session?.watch();
     const ms = this.#parts.clock.now() - this.#openingSince;
-    if (this.#state !== 'opening' || this.#isWarned || ms <= this.#options.watchdogMs) return;
+    if (this.state !== 'opening' || this.#isWarned || ms <= this.#options.watchdogMs) return;
     this.#isWarned = true;
     const seconds = Math.round(ms / 1000);
     this.#parts.log.warn('device still opening', { seconds }, `not open after ${seconds} s`);

@@ -181,10 +181,15 @@ export class DeviceSession implements Finder {
   }
 
   #mayTake(assignment: Assignment): boolean {
-    if (this.#parts.desk.waitingOf(this.id) >= MAX_WAITING_CHECKS) return false;
+    if (this.#isFull) return false;
     if (assignment.space.left > 0n) return true;
     this.#parts.onExhausted(assignment);
     return false;
+  }
+
+  /** More of its nonces wait for their check than anybody can keep up with. */
+  get #isFull(): boolean {
+    return this.#parts.desk.waitingOf(this.id) >= MAX_WAITING_CHECKS;
   }
 
   async #change(): Promise<void> {
@@ -256,6 +261,8 @@ export class DeviceSession implements Finder {
   #found(assignment: Assignment, nonce: bigint): void {
     this.#heardAt = this.#parts.clock.now();
     this.#parts.desk.take(this, assignment, nonce);
+    // The rest of the range would only make the queue longer, and the next block wait in it.
+    if (this.#isFull) this.abort();
   }
 
   /** Sizes the next range by the speed of the last one; nothing should idle at its end. */

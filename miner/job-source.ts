@@ -82,7 +82,7 @@ export class SourceError extends CodedError<SourceErrorDetail> {
     super(
       detail.code === 'login-refused'
         ? `${detail.source} refused the login: ${detail.reason}`
-        : `${detail.source}: gave up after ${detail.retries} retries: ${detail.reason}`,
+        : `${detail.source}: gave up after ${detail.retries} ${detail.retries === 1 ? 'retry' : 'retries'}: ${detail.reason}`,
       detail,
       options,
     );

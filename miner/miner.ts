@@ -57,7 +57,7 @@ const LOG_CYCLE_MS = 30_000;
 const TABLE_CYCLES = 10;
 const TICK_MS = 1000;
 /** How long the source may take to close. */
-const SOURCE_CLOSE_MS = 1000;
+const SOURCE_CLOSE_MS = 600;
 
 export class Miner {
   readonly #options: MinerOptions;

@@ -6,6 +6,7 @@
  * used. Whatever a node answers becomes a value or a `NodeCallError`; credentials stay inside.
  */
 import { type BlockHeader, decodeHeader, encodeHeader } from '../src/chain/header.ts';
+import { isObject, type JsonObject } from '../src/stratum/fields.ts';
 import { bytesToHex, hexToBytes } from '../src/util/bytes.ts';
 import { CodedError, clip, errorText, InputError } from '../src/util/errors.ts';
 import { type JsonValue, parseExact } from '../src/util/json.ts';
@@ -94,7 +95,7 @@ export class NodeClient {
     const request = { block_header: bytesToHex(encodeHeader(header)) };
     const data = await this.#call('submit-work', request);
     if (data === true) return;
-    const text = `data: expected true, got ${clip(String(data))}`;
+    const text = `data: expected true, got ${shown(data)}`;
     throw new NodeCallError({ code: 'bad-answer', text });
   }
 
@@ -149,7 +150,7 @@ function answerData(status: number, body: string): JsonValue | undefined {
     case 'fail':
       throw new NodeCallError({ code: 'refused', text: failureText(body) });
     default: {
-      const text = `status: expected "success" or "fail", got ${clip(String(answer['status']))}`;
+      const text = `status: expected "success" or "fail", got ${shown(answer['status'])}`;
       throw new NodeCallError({ code: 'bad-answer', text });
     }
   }
@@ -165,7 +166,7 @@ function failureText(body: string): string {
   return body.trim() === '' ? 'no reason given' : clip(body);
 }
 
-function parseAnswer(body: string): Readonly<Record<string, JsonValue>> | undefined {
+function parseAnswer(body: string): JsonObject | undefined {
   let value: JsonValue;
   try {
     value = parseExact(body);
@@ -224,21 +225,22 @@ function networkText(error: unknown): string {
   return clip(text === '' ? code || errorText(error) : text, 200);
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, JsonValue>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function asObject(
-  value: JsonValue | undefined,
-  field: string,
-): Readonly<Record<string, JsonValue>> {
-  if (!isObject(value)) throw new InputError(field, 'an object', String(value));
+function asObject(value: JsonValue | undefined, field: string): JsonObject {
+  if (!isObject(value)) throw new InputError(field, 'an object', shown(value));
   return value;
 }
 
 function asText(value: JsonValue | undefined, field: string): string {
-  if (typeof value !== 'string') throw new InputError(field, 'a text of hex digits', String(value));
+  if (typeof value !== 'string') throw new InputError(field, 'a text of hex digits', shown(value));
   return value;
+}
+
+/** A value as an error shows it. Not String(value): an object may hold a `toString` of its own. */
+function shown(value: JsonValue | undefined): string {
+  if (typeof value === 'object' && value !== null) {
+    return Array.isArray(value) ? 'an array' : 'an object';
+  }
+  return clip(String(value));
 }
 
 function nodeCallText(detail: NodeCallErrorDetail): string {

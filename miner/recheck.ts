@@ -63,9 +63,15 @@ export class Recheck {
 
   async #hash(seed: Seed, headerHash: Uint8Array, kernel: string | undefined): Promise<Uint8Array> {
     const hasher = this.#parts.hasherFor(kernel);
-    await hasher.loadSeed(seed, await this.#parts.tables(seed));
     const powHash = new Uint8Array(32);
-    await hasher.hash(seed, headerHash, powHash);
+    try {
+      await hasher.hash(seed, headerHash, powHash);
+    } catch (error) {
+      // Asked only when it is needed: the table may have to be built for it.
+      if (!(error instanceof HasherError) || error.detail.code !== 'seed-not-loaded') throw error;
+      await hasher.loadSeed(seed, await this.#parts.tables(seed));
+      await hasher.hash(seed, headerHash, powHash);
+    }
     return powHash;
   }
 }

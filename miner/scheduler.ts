@@ -150,6 +150,7 @@ export class Scheduler implements JobSink {
     if (!(await endsWithin(settled, this.#graceMs, this.#clock))) {
       this.#log.warn('stopped without waiting for every device and share');
     }
+    this.#desk.close();
     return failure;
   }
 

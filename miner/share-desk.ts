@@ -47,6 +47,7 @@ export class ShareDesk {
   readonly #waiting = new Map<string, number>();
   /** Checks and submissions under way. */
   readonly #pending = new Set<Promise<void>>();
+  #isClosed = false;
 
   constructor(options: ShareDeskOptions, parts: ShareDeskParts) {
     this.#options = options;
@@ -70,13 +71,13 @@ export class ShareDesk {
   /** Takes a nonce in; all else happens behind the scenes. The same nonce may come several times. */
   take(finder: Finder, assignment: Assignment, nonce: bigint): void {
     const { job, space, found } = assignment;
-    if (found.has(nonce)) return;
+    if (found.get(nonce) === true) return;
+    found.set(nonce, true);
     if (!space.has(nonce)) {
       const reason = `not one of ${space.start} … ${space.end - 1n}`;
       this.#wrong(finder, finder.tests, job, nonce, reason);
       return;
     }
-    found.add(nonce);
     if (this.#isUnwanted(assignment)) {
       this.#of(finder.id).stale++;
       logDropped(finder.log, job, nonce, this.totals);
@@ -91,16 +92,22 @@ export class ShareDesk {
     while (this.#pending.size > 0) await Promise.all(this.#pending);
   }
 
+  /** Nobody waits any longer: nonces whose check has not begun are dropped. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
   async #check(finder: Finder, assignment: Assignment, nonce: bigint): Promise<void> {
     const { board, recheck } = this.#parts;
     const { job, work } = assignment;
     const { tests } = finder;
-    const isUnwanted = (): boolean => this.#isUnwanted(assignment);
-    const checked = await recheck
-      .check(work, nonce, finder.kernel, isUnwanted)
-      .finally(() => this.#waiting.set(finder.id, this.waitingOf(finder.id) - 1));
-    finder.wake();
-    if (checked === undefined || (checked.meetsTarget && isUnwanted())) {
+    const isUnwanted = (): boolean => this.#isClosed || this.#isUnwanted(assignment);
+    const checked = await recheck.check(work, nonce, finder.kernel, isUnwanted).finally(() => {
+      this.#waiting.set(finder.id, this.waitingOf(finder.id) - 1);
+      finder.wake();
+    });
+    if (checked === undefined && this.#isClosed) return;
+    if (checked === undefined || (checked.meetsTarget && this.#isUnwanted(assignment))) {
       this.#of(finder.id).stale++;
       logDropped(finder.log, job, nonce, this.totals);
       return;

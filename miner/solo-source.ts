@@ -13,6 +13,7 @@ import { bitsToTarget, type Target } from '../src/tensority/target.ts';
 import { bytesEqual } from '../src/util/bytes.ts';
 import { errorText } from '../src/util/errors.ts';
 import type { Logger } from '../src/util/log.ts';
+import { pause } from '../src/util/pause.ts';
 import { Backoff } from './backoff.ts';
 import type { JobSink, JobSource, MiningJob, Share, SubmitOutcome } from './job-source.ts';
 import { NodeCallError, NodeClient, type WorkTemplate } from './node-client.ts';
@@ -255,17 +256,4 @@ function isRefusal({ detail }: NodeCallError): boolean {
     case 'bad-answer':
       return false;
   }
-}
-
-/** Resolves after `ms`, or at once when one of the signals aborts. */
-function pause(ms: number, ...signals: readonly AbortSignal[]): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      for (const signal of signals) signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, signals.some((signal) => signal.aborted) ? 0 : ms);
-    for (const signal of signals) signal.addEventListener('abort', done);
-  });
 }

@@ -13,12 +13,13 @@ import {
   decodeServerMessage,
   encodeLogin,
   encodeSubmit,
+  type RequestId,
   type ServerMessage,
   type Verdict,
 } from '../src/stratum/messages.ts';
 import { createDeferred } from '../src/util/deferred.ts';
 import { clip, errorText, InputError } from '../src/util/errors.ts';
-import type { JsonValue } from '../src/util/json.ts';
+import { type JsonValue, stringifyExact } from '../src/util/json.ts';
 import type { LogFields, Logger } from '../src/util/log.ts';
 import type { PoolUrl } from './pool-url.ts';
 import { ConnectionError, type ConnectionErrorDetail } from './stratum-error.ts';
@@ -246,7 +247,7 @@ export class StratumConnection {
   }
 
   #reply(reply: ServerMessage & { readonly kind: 'reply' }): void {
-    const id = String(reply.id);
+    const id = idText(reply.id);
     const isLogin = this.#phase === 'login' || this.#phase === 'job';
     const verdict = this.#presentable(reply.verdict);
     if (isLogin && !verdict.accepted && reply.job === undefined) {
@@ -350,6 +351,12 @@ export class StratumConnection {
     const escaped = JSON.stringify(password).slice(1, -1);
     return text.replaceAll(password, '***').replaceAll(escaped, '***');
   }
+}
+
+/** The id of a reply as a text. Ours are numbers, which some pools send back as texts. */
+function idText(id: RequestId): string {
+  // Not String(id): an object can come with a `toString` that is no function.
+  return typeof id === 'string' ? id : stringifyExact(id);
 }
 
 /** A pool that hangs up on a login says something by it. */

@@ -2,7 +2,7 @@
  * The socket under a pool connection: TCP or TLS, with the certificate checked the usual way or
  * against a pinned fingerprint before a byte is sent.
  */
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { errorText } from '../src/util/errors.ts';
 import { type PoolUrl, parseFingerprint } from './pool-url.ts';
@@ -43,7 +43,9 @@ export function dial(
   const { host, port } = url;
   const pinned = url.tls && fingerprint !== undefined;
   // A pinned certificate is usually self-signed: it is checked below, before anything is sent.
-  const secure = url.tls ? connectTls({ host, port, rejectUnauthorized: !pinned }) : undefined;
+  const secure = url.tls
+    ? connectTls({ host, port, servername: serverName(host), rejectUnauthorized: !pinned })
+    : undefined;
   const socket: Socket = secure ?? connectTcp({ host, port });
   socket.once(url.tls ? 'secureConnect' : 'connect', () => {
     if (secure !== undefined && pinned) {
@@ -92,6 +94,14 @@ export function dial(
     },
     destroy: () => socket.destroy(),
   };
+}
+
+/**
+ * The name to ask for in the handshake, which Node does not take from the host: where one address
+ * serves several names, the wrong certificate would come without it. Addresses have none.
+ */
+function serverName(host: string): string {
+  return isIP(host) === 0 ? host.replace(/\.$/, '') : '';
 }
 
 function detailOf(

@@ -3,12 +3,14 @@
  *
  * A clean job raises the generation: work of an older one is stale. A job that keeps the tip only
  * replaces the last one, whose shares stay good. A job that differs in id or target alone goes on
- * with the nonces where they were.
+ * with the nonces where they were, and so does one that comes back after others: a pool that is
+ * returned to before the next block mostly has the same work, and knows the shares of it.
  */
 import type { Work } from '../drivers/driver.ts';
 import { headerPreimage, PREIMAGE_NONCE_OFFSET } from '../src/chain/header.ts';
 import { meetsTarget } from '../src/tensority/target.ts';
 import { bytesEqual } from '../src/util/bytes.ts';
+import { LruMap } from '../src/util/lru.ts';
 import type { MiningJob } from './job-source.ts';
 import { NonceSpace } from './nonce-space.ts';
 
@@ -18,17 +20,27 @@ export interface Assignment {
   readonly work: Work;
   /** Shared by jobs that are the same work. */
   readonly space: NonceSpace;
-  /** Nonces found so far, so that none is sent twice; shared like `space`. */
-  readonly found: Set<bigint>;
+  /** The nonces found last, so that none is sent twice; shared like `space`. */
+  readonly found: LruMap<bigint, true>;
 }
 
 export type JobChange = 'clean' | 'next' | 'same-work';
+
+/**
+ * Found nonces that are remembered. A nonce comes again soon or never: from the search that found
+ * it, or from one that repeats the unfinished part of its range.
+ */
+const REMEMBERED_NONCES = 16_384;
+/** Jobs whose nonces are not begun anew should they come back. */
+const REMEMBERED_JOBS = 8;
 
 export class WorkBoard {
   #generation = 0;
   /** The last job, also while there is nothing to do. */
   #last: Assignment | undefined;
   #isIdle = true;
+  /** The last jobs of different work, the newest last. */
+  #recent: readonly Assignment[] = [];
 
   /** What to work on; undefined while there is nothing to do. */
   get current(): Assignment | undefined {
@@ -41,7 +53,8 @@ export class WorkBoard {
     const preimage = headerPreimage(job.header);
     const same = last !== undefined && isSameWork(last, job, preimage);
     if (!same && job.clean) this.#generation++;
-    this.#last = {
+    const before = this.#recent.find((recent) => isSameWork(recent, job, preimage));
+    const current: Assignment = {
       job,
       work: {
         jobId: job.jobId,
@@ -50,9 +63,12 @@ export class WorkBoard {
         seed: job.seed,
         target: job.target,
       },
-      space: same ? last.space : new NonceSpace(job.nonceStart, job.nonceEnd),
-      found: same ? last.found : new Set(),
+      space: before?.space ?? new NonceSpace(job.nonceStart, job.nonceEnd),
+      found: before?.found ?? new LruMap(REMEMBERED_NONCES),
     };
+    const others = this.#recent.filter((recent) => recent !== before);
+    this.#recent = [...others, current].slice(-REMEMBERED_JOBS);
+    this.#last = current;
     this.#isIdle = false;
     return same ? 'same-work' : job.clean ? 'clean' : 'next';
   }

@@ -18,7 +18,7 @@ export function logNewJob(log: Logger, from: string, job: MiningJob, target: Tar
   const seed = bytesToHex(job.seed.subarray(0, 4));
   log.info(
     'new job',
-    { from, height, difficulty, seed, job: job.jobId, clean: job.clean },
+    { from, height, difficulty, seed, job: clip(job.jobId), clean: job.clean },
     `new job from ${from} height ${height} diff ${formatDifficulty(difficulty)} seed ${seed} job ${clip(job.jobId)}`,
   );
 }
@@ -101,7 +101,7 @@ function logBlock(log: Logger, share: Share): void {
 
 function shareFields(job: MiningJob, nonce: bigint, totals: ShareCounts): LogFields {
   return {
-    job: job.jobId,
+    job: clip(job.jobId),
     height: job.header.height,
     nonce,
     difficulty: targetToDifficulty(job.target),

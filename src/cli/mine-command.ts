@@ -3,6 +3,7 @@ import { createDeviceDoor, type DeviceDoor } from '../../drivers/open.ts';
 import { Miner, type MinerOutcome } from '../../miner/miner.ts';
 import { Recheck } from '../../miner/recheck.ts';
 import { openConfirmingHasher } from '../tensority/cpu-hasher.ts';
+import { HasherError } from '../tensority/hasher.ts';
 import type { ThreadHasher } from '../tensority/thread-hasher.ts';
 import { InputError } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
@@ -17,8 +18,11 @@ import { VERSION } from './version.ts';
 
 /** Bounds how late an abort takes effect; a CPU batch is a few hashes. */
 const BATCH_MS = 250;
-/** For the batches under way and the answers to the last shares. All in all a stop takes 2 s at most. */
-const STOP_MS = 1700;
+/**
+ * For the batches under way and the answers to the last shares. The source has 0.6 s of its own to
+ * close, and all in all a stop must end, summary included, before the 2 s are over.
+ */
+const STOP_MS = 1200;
 
 export async function mineCommand(options: MineOptions, signal: AbortSignal): Promise<ExitCode> {
   const { log, close } = openLog(options);
@@ -97,8 +101,11 @@ function tidyDoor(door: DeviceDoor): DeviceDoor {
 /** One confirming hasher for each kernel that found something. */
 class ConfirmingHashers {
   readonly #hashers = new Map<string | undefined, ThreadHasher>();
+  #isClosed = false;
 
+  /** Throws once they are closed: checks that were dropped must not start threads again. */
   for(kernel: string | undefined): ThreadHasher {
+    if (this.#isClosed) throw new HasherError({ code: 'lost', reason: 'closed' });
     const open = this.#hashers.get(kernel);
     if (open !== undefined) return open;
     const hasher = openConfirmingHasher(kernel);
@@ -109,6 +116,7 @@ class ConfirmingHashers {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.all([...this.#hashers.values()].map((hasher) => hasher.close()));
   }
 }

@@ -20,7 +20,7 @@ const STOP_LIMIT_MS = 1950;
 /** Runs the program with the arguments behind its name. Never rejects. */
 export async function runMinerCli(args: readonly string[]): Promise<ExitCode> {
   const signal = catchSignals();
-  leaveWithReader();
+  watchOutput();
   let code: ExitCode = EXIT.ok;
   const program = createMinerProgram({
     mine: async (options, command) => {
@@ -132,12 +132,21 @@ function catchSignals(): AbortSignal {
   return interrupt.signal;
 }
 
-/** Whoever reads our output may go away (`| head`): that is no error, and no reason to go on. */
-function leaveWithReader(): void {
+/**
+ * Whoever reads our output may go away (`| head`): that is no error, and no reason to go on. Output
+ * that cannot be written (a full disk) is said once; mining goes on, but the end is no success.
+ */
+function watchOutput(): void {
+  let hasFailed = false;
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit(EXIT.ok);
-      throw error;
+      if (hasFailed) return;
+      hasFailed = true;
+      printError('bytom-miner', `output: ${error.message}; going on without it`);
+      process.once('exit', (code) => {
+        if (code === EXIT.ok) process.exitCode = EXIT.fatal;
+      });
     });
   }
 }

@@ -22,7 +22,7 @@ export function createSource(options: MineOptions, log: Logger): JobSource {
   if (dummy !== true && (user !== undefined || pass !== undefined)) {
     throw optionError('--user and --pass are for a pool: --url is missing');
   }
-  return new DummySource({ difficulty: options.difficulty });
+  return new DummySource({ difficulty: options.difficulty }, { log });
 }
 
 function createPoolSource(

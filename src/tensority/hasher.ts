@@ -21,7 +21,8 @@ export interface BatchHasher {
   /**
    * For i < n: out[32i, 32i+32) = Tensority(headerHashes[32i, 32i+32)). Rejects `seed-not-loaded`;
    * an aborted call rejects with the signal's reason and leaves nothing in `out` to rely on.
-   * Calls may overlap; they are served in order. Arguments that `checkBatch` refuses reject with
+   * Calls may overlap; they are served in order, so the arrays are the hasher's until the call
+   * settles. Arguments that `checkBatch` refuses reject with
    * its `RangeError`.
    */
   hash(seed: Seed, headerHashes: Uint8Array, out: Uint8Array, signal?: AbortSignal): Promise<void>;

@@ -1,6 +1,6 @@
 /**
  * Tensority in plain TypeScript: the text that every kernel and device is judged by. It is slow on
- * purpose (over a second a hash); fast code is elsewhere and is compared with it.
+ * purpose (seconds a hash); fast code is elsewhere and is compared with it.
  */
 import { sha3_256 } from '@noble/hashes/sha3.js';
 import { mulFold } from './matmul.ts';

@@ -15,7 +15,7 @@ import type { MatrixTable } from './table.ts';
 import type { ThreadReply, ThreadRequest, ThreadSetup } from './thread-protocol.ts';
 import { abortWord, BATCHES, nextWord } from './wasm/control.ts';
 import { type MemoryMap, type MemoryNeeds, planMemory } from './wasm/memory-map.ts';
-import { splitsSigns } from './wasm/product-kernel.ts';
+import { splitsSigns } from './wasm/operands.ts';
 import { peakMacs } from './wasm/slice-kernel.ts';
 import type { TierName } from './wasm/tiers.ts';
 import { KERNEL_MAX_PAGES, type TunedTier } from './wasm/tune.ts';

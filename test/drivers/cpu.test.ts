@@ -57,7 +57,7 @@ describe('cpu driver', () => {
     await expect(createCpuDriver().open('cpu1', open)).rejects.toMatchObject({
       detail: { code: 'not-found', id: 'cpu1', available: ['cpu'] },
     });
-    await expect(createCpuDriver({ threads: 1024 }).open('cpu', open)).rejects.toMatchObject({
+    await expect(createCpuDriver({ threads: 10_000 }).open('cpu', open)).rejects.toMatchObject({
       detail: { code: 'unsupported' },
     });
   });

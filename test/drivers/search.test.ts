@@ -192,7 +192,7 @@ describe('HasherDevice', () => {
   /** A device on a clock that advances `msPerHash` for each hash; records its batches. */
   async function open(
     msPerHash: number,
-    options: { batchMs: number; granule: number; maxBatch: number },
+    options: { batchMs: number; granule: number; leastBatch?: number; maxBatch: number },
   ): Promise<{ device: HasherDevice; batches: number[] }> {
     let now = 0;
     const batches: number[] = [];
@@ -224,6 +224,14 @@ describe('HasherDevice', () => {
     await slower.device.search(WORK, { start: 0n, count: 1 }, signal);
     await slower.device.search(WORK, { start: 0n, count: 2 }, signal);
     expect(slower.batches).toEqual([1, 1, 1]);
+  });
+
+  it('gives every thread an input however slow they are', async () => {
+    const options = { batchMs: 250, granule: 8, leastBatch: 8, maxBatch: 64 };
+    const { device, batches } = await open(1500 / 8, options);
+    await device.search(WORK, { start: 0n, count: 8 }, signal);
+    await device.search(WORK, { start: 0n, count: 24 }, signal);
+    expect(batches).toEqual([8, 8, 8, 8]);
   });
 
   it('never exceeds maxBatch', async () => {

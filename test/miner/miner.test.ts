@@ -175,8 +175,8 @@ describe('Miner', () => {
     expect(totals.accepted).toBe(run.rig.submitted.length);
   });
 
-  it('ends within three seconds though device, answers and source all hang', async () => {
-    const run = await start({}, { job: makeJob({ target: ANY }) });
+  it('ends in time though device, answers and source all hang', async () => {
+    const run = await start({ graceMs: 1200 }, { job: makeJob({ target: ANY }) });
     run.rig.answer = () => new Promise(() => {});
     run.source.finish = () => {};
     run.source.listens = false;
@@ -185,7 +185,7 @@ describe('Miner', () => {
     run.rig.control(0).script.stall = true;
     await run.rig.clock.advance(500);
     run.abort.abort();
-    await run.rig.clock.advance(3000);
+    await run.rig.clock.advance(1850);
     expect(run.outcome()?.reason).toBe('interrupted');
   });
 

@@ -99,9 +99,9 @@ describe('Scheduler, hashing', () => {
 
   it('loads a new seed on every device, also back and forth', async () => {
     const run = await start(new Rig(2));
-    for (const fill of [1, 2, 1]) {
+    for (const [round, fill] of [1, 2, 1].entries()) {
       const seed = new Uint8Array(32).fill(fill);
-      const job = makeJob({ height: 100 + fill, seed, target: EASY, nonceEnd: 40n });
+      const job = makeJob({ height: 100 + round, seed, target: EASY, nonceEnd: 40n });
       const before = run.rig.submitted.length;
       run.scheduler.job(job);
       await run.rig.clock.advance(3000);
@@ -130,6 +130,41 @@ describe('Scheduler, hashing', () => {
     release();
     await rig.clock.advance(10_000);
     expect(hashes(run)).toBeGreaterThan(before);
+    await run.stop();
+  });
+
+  it('lets a device go on that waits for checks when they fail', async () => {
+    const rig = new Rig();
+    let fail = (): void => {};
+    const held = new Promise<void>((_, reject) => {
+      fail = () => reject(new RangeError('no memory'));
+    });
+    rig.holdCheck = () => held;
+    const run = await start(rig);
+    run.scheduler.job(makeJob({ target: ANY }));
+    await rig.clock.advance(60_000);
+    expect(run.scheduler.reports[0]!.state).toBe('waiting');
+    const before = hashes(run);
+    fail();
+    await rig.clock.advance(10_000);
+    expect(rig.log.of('share lost').length).toBeGreaterThan(60);
+    expect(hashes(run)).toBeGreaterThan(before);
+    await run.stop();
+  });
+
+  it('cuts a search short that finds more than anybody can check', async () => {
+    const rig = new Rig();
+    rig.holdCheck = () => new Promise(() => {});
+    // Found at once, and the range is as long as it gets.
+    const run = await start(rig, { rangeMs: 100_000 });
+    run.scheduler.job(makeJob());
+    await rig.clock.advance(60_000);
+    run.scheduler.job(makeJob({ height: 101, target: ANY }));
+    await settle();
+    const before = hashes(run);
+    await rig.clock.advance(60_000);
+    expect(run.scheduler.reports[0]!.state).toBe('waiting');
+    expect(hashes(run) - before).toBeLessThan(64 + 3 * BATCH);
     await run.stop();
   });
 
@@ -311,6 +346,23 @@ describe('Scheduler, jobs', () => {
     await run.stop();
   });
 
+  it('goes on with the nonces of a job that comes back after another', async () => {
+    const run = await start(new Rig());
+    const job = makeJob({ target: EASY });
+    run.scheduler.job(job);
+    await run.rig.clock.advance(5000);
+    run.scheduler.job(makeJob({ height: 101 }));
+    await run.rig.clock.advance(2000);
+    const first = run.rig.submitted.length;
+    run.scheduler.job({ ...job, jobId: 'again' });
+    await run.rig.clock.advance(5000);
+    expect(first).toBeGreaterThan(0);
+    expect(run.rig.submitted.length).toBeGreaterThan(first);
+    expect(new Set(run.rig.nonces).size, 'no nonce twice').toBe(run.rig.submitted.length);
+    expect(run.rig.submitted.at(-1)!.job.jobId).toBe('again');
+    await run.stop();
+  });
+
   it('stops hashing while it is idle, and resumes the same work where it was', async () => {
     const run = await start(new Rig());
     const job = makeJob({ target: EASY, nonceEnd: 200n });
@@ -417,6 +469,36 @@ describe('Scheduler, devices', () => {
     expect(await run.stop()).toBe(true);
   });
 
+  it('says that a device is slow to open, and says no such thing of one that is open', async () => {
+    const rig = new Rig();
+    const { door } = rig;
+    let opened = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      opened = resolve;
+    });
+    const open = async (id: string, signal: AbortSignal): Promise<Device> => {
+      const device = await door.open(id, signal);
+      await held;
+      return device;
+    };
+    const run = await start(rig, { watchdogMs: 30_000 }, { ...rig.parts, door: { ...door, open } });
+    run.scheduler.job(makeJob());
+    await rig.clock.advance(29_000);
+    expect(rig.log.of('device still opening')).toEqual([]);
+    await rig.clock.advance(10_000);
+    expect(rig.log.of('device still opening')).toEqual(['mock0: not open after 31 s']);
+    opened();
+    await rig.clock.advance(60_000);
+    expect(run.scheduler.reports[0]!.state).toBe('mining');
+
+    const quick = await start(new Rig(2), { watchdogMs: 30_000 });
+    quick.scheduler.job(makeJob());
+    await quick.rig.clock.advance(60_000);
+    expect(quick.rig.log.of('device still opening')).toEqual([]);
+    await run.stop();
+    await quick.stop();
+  });
+
   it('is patient with a device that was always slow', async () => {
     const rig = new Rig();
     rig.control(0).script.msPerHash = 12_500;
@@ -499,7 +581,11 @@ describe('Scheduler, devices', () => {
       {},
       withDevice(rig, (device) => {
         const search = device.search.bind(device);
-        device.search = async (...args) => ({ ...(await search(...args)), nonces: [5_000_000n] });
+        device.search = async (work, range, signal, onFound) => {
+          const result = await search(work, range, signal, onFound);
+          onFound?.(5_000_000n);
+          return { ...result, nonces: [5_000_000n] };
+        };
       }),
     );
     run.scheduler.job(makeJob({ nonceEnd: 100n }));
@@ -546,6 +632,21 @@ describe('Scheduler, stopping', () => {
     expect(await run.stop()).toBe(true);
     expect(run.scheduler.totals.accepted).toBeGreaterThanOrEqual(BATCH);
     expect(run.scheduler.totals.accepted).toBe(run.rig.submitted.length);
+  });
+
+  it('checks no nonce any more once it has ended', async () => {
+    const rig = new Rig();
+    rig.holdCheck = () => rig.clock.sleep(500);
+    const run = await start(rig);
+    run.scheduler.job(makeJob({ target: ANY }));
+    await rig.clock.advance(1000);
+    expect(await run.stop()).toBe(true);
+    const { checks } = rig;
+    const { totals } = run.scheduler;
+    await rig.clock.advance(10_000);
+    expect(rig.checks - checks, 'the one under way has a successor at most').toBeLessThan(2);
+    expect(run.scheduler.totals.stale).toBe(totals.stale);
+    expect(rig.clock.sleeping).toBe(0);
   });
 
   it('does not wait for answers that never come', async () => {

@@ -407,6 +407,17 @@ describe('a node that misbehaves', () => {
       (response) => response.writeHead(301, { location: '/error' }).end(),
       /HTTP status 301/,
     ],
+    [
+      'fields that cannot be texts',
+      json({ status: 'success', data: { block_header: { toString: 1 }, seed: work.seed } }),
+      /block_header: expected a text/,
+    ],
+    [
+      'data that is nothing',
+      json({ status: 'success', data: [{ toString: 1 }] }),
+      /expected an obj/,
+    ],
+    ['a status that is nothing', json({ status: { toString: 1 } }), /status: expected "success"/],
     ['too long an answer', json(' '.repeat(1_100_000)), /answer longer than 1048576 bytes/],
     [
       'an answer that is long only when unpacked',

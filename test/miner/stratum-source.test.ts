@@ -272,6 +272,8 @@ describe('StratumSource: what a pool should not send', () => {
     ['an empty object', '{}\n', 'message'],
     ['brackets without end', `${'['.repeat(30_000)}\n`, 'message'],
     ['bytes that are no text', '\u0000\u0001\u00ff\n', 'message'],
+    ['an id that cannot be a text', '{"id":{"toString":1},"result":7}\n', undefined],
+    ['an array of such ids', '{"id":[{"toString":1}],"error":"no"}\n', undefined],
     ['a job that is no object', '{"method":"job","params":[]}\n', 'job'],
     [
       'a job without bits',
@@ -296,7 +298,7 @@ describe('StratumSource: what a pool should not send', () => {
     expect((await miner.sink.jobAt(1)).jobId).toBe('2');
     const warnings = linesOf(miner, 'warn');
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toContain(`"field":"${field}"`);
+    expect(warnings[0]).toContain(field === undefined ? 'unexpected reply' : `"field":"${field}"`);
     expect(miner.sink.idles).toEqual([]);
   });
 

@@ -1,3 +1,5 @@
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parsePoolUrl } from '../../miner/pool-url.ts';
 import type { PoolAccess } from '../../miner/stratum-connection.ts';
@@ -56,6 +58,26 @@ describe.skipIf(!hasOpenssl)('StratumSource over TLS (needs openssl)', () => {
       `certificate not accepted: its SHA-256 is ${actual}, not ${'ab'.repeat(32)}`,
     );
     expect(server.connections.flatMap((connection) => connection.requests)).toEqual([]);
+  });
+
+  it('asks for the certificate of the host by its name, but not by an address', async () => {
+    const asked: string[] = [];
+    const server = createServer({
+      ...certificate,
+      SNICallback: (name, found) => {
+        asked.push(name);
+        found(null);
+      },
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    open.push(() => new Promise((resolve) => server.close(() => resolve())));
+    const { port } = server.address() as AddressInfo;
+    for (const host of ['localhost', '127.0.0.1']) {
+      const url = parsePoolUrl(`ssl://${host}:${port}`);
+      const pool = { url, user: 'alice.rig1', password: 'x', tlsFingerprint: '00'.repeat(32) };
+      await expect(start(pool).ended, host).rejects.toThrow(/its SHA-256 is/);
+    }
+    expect(asked).toEqual(['localhost']);
   });
 
   it('refuses a self-signed certificate that is not pinned', async () => {

@@ -203,12 +203,25 @@ export class ServerConnection {
         this.nonsense.push(event.kind);
         continue;
       }
-      const message = parseExact(event.text) as unknown as ReceivedRequest;
+      const message = parseRequest(event.text);
+      if (message === undefined) {
+        this.nonsense.push(event.kind);
+        continue;
+      }
       const request = { id: message.id, method: message.method, params: message.params };
       this.requests.push(request);
       this.onRequest?.(request);
       if (this.#waiting.length > 0) this.#handedOut++;
       this.#waiting.shift()?.(request);
     }
+  }
+}
+
+/** Undefined for what only looks like a message, as random bytes of a TLS handshake may. */
+function parseRequest(text: string): ReceivedRequest | undefined {
+  try {
+    return parseExact(text) as unknown as ReceivedRequest;
+  } catch {
+    return undefined;
   }
 }

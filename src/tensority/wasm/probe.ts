@@ -4,7 +4,7 @@
  * the answer makes it exact; the known-answer test then checks the choice.
  */
 import { type Code, emitModule, splat8, vec } from './emit.ts';
-import type { SecondOperand } from './product-kernel.ts';
+import type { SecondOperand } from './operands.ts';
 
 export interface EngineTraits {
   /** Ordinary SIMD with shared memory. */

@@ -1,7 +1,7 @@
 /**
  * The inner loop of Tensority: out = fold(X · Mᵀ) over 256×256 int8, as WebAssembly.
  *
- * One shape serves every arithmetic. M is packed once per seed into *quads* (see pack-kernel.ts):
+ * One shape serves every arithmetic. M is packed once per seed into *quads* (see slice-kernel.ts):
  * panels of 16 columns, and in a panel, for each group of 4 consecutive k, 16 columns × 4 bytes.
  * A tile of a few rows × 16 columns (or a part of them) keeps its sums in registers while k runs;
  * per 4 k it loads the quads of its columns once and one splat of X per row. Then the sums go to
@@ -38,55 +38,22 @@ import {
   set,
   shift,
   shl,
-  shuffle,
   splat8,
   splat32,
   storeV,
   sub,
   vec,
 } from './emit.ts';
+import { emulatedDot16, emulatedDot32, evenPlusOdd } from './emulated-dot.ts';
 import { PANEL_COLUMNS, QUAD_BLOCK_BYTES, QUADS, SIGNS_OFFSET } from './memory-map.ts';
-
-export type Arithmetic = 'relaxed32' | 'relaxed16' | 'dot16';
-
-/** Whether the engine takes the second operand of a relaxed dot as signed or unsigned bytes. */
-export type SecondOperand = 'signed' | 'unsigned';
-
-/** Everything that fixes the code of a kernel. */
-export interface KernelShape {
-  readonly arithmetic: Arithmetic;
-  /** Only `relaxed32` works with both; `relaxed16` needs `unsigned`, `dot16` does not ask. */
-  readonly secondOperand: SecondOperand;
-  /** Rows of a tile. */
-  readonly rows: number;
-  /** Columns of a tile: 16, 8 or 4. */
-  readonly columns: number;
-  /** Groups of 4 k per turn of the inner loop. */
-  readonly unroll: number;
-  /**
-   * How the relaxed dot is written. `native` is the instruction; the others spell out one of the
-   * results that the standard allows, in instructions that are exact everywhere, so that every
-   * branch can be tested on any machine.
-   */
-  readonly dot: 'native' | 'emulate-signed' | 'emulate-unsigned';
-}
-
-/** How a kernel stores X. */
-export interface XLayout {
-  /** Bytes from one row to the next. */
-  readonly rowBytes: number;
-  readonly totalBytes: number;
-}
-
-/** Rows that a kernel reads and writes: 256, rounded up to whole tiles. */
-export function paddedRows(shape: KernelShape): number {
-  return Math.ceil(DIM / shape.rows) * shape.rows;
-}
-
-export function xLayout(shape: KernelShape): XLayout {
-  const rowBytes = shape.arithmetic === 'dot16' ? 2 * DIM : DIM;
-  return { rowBytes, totalBytes: paddedRows(shape) * rowBytes };
-}
+import {
+  hasCorrections,
+  type KernelShape,
+  paddedRows,
+  storeX,
+  type XLayout,
+  xLayout,
+} from './operands.ts';
 
 /**
  * `product(matrix, corrections, x, out, scratch)`: addresses of a packed matrix, of its column
@@ -288,7 +255,7 @@ class ProductEmitter {
     }
   }
 
-  /** Folds the sums of rows × 16 columns from scratch into the planes of `out`. */
+  /** Folds the sums of rows × 16 columns from scratch into `out`. */
   #foldPanel(): Code {
     const { rows, arithmetic, secondOperand } = this.#shape;
     const out = add(
@@ -358,115 +325,5 @@ function foldLow16(sums: Code, t: number): Code {
   return seq(
     set(t, sums),
     vec('v128.and', vec('i32x4.add', get(t), shift('i32x4.shr_u', get(t), 8)), splat32(255)),
-  );
-}
-
-/** Stores 16 bytes of X (in local `value`, as plain bytes) the way the arithmetic reads them. */
-export function storeX(
-  kind: Pick<KernelShape, 'arithmetic' | 'secondOperand'>,
-  address: Code,
-  offset: number,
-  value: number,
-): Code {
-  switch (kind.arithmetic) {
-    case 'relaxed32':
-      return storeV(
-        address,
-        kind.secondOperand === 'unsigned' ? vec('v128.xor', get(value), splat8(0x80)) : get(value),
-        offset,
-      );
-    case 'relaxed16':
-      return storeV(address, get(value), offset);
-    case 'dot16':
-      return seq(
-        storeV(address, vec('i16x8.extend_low_i8x16_s', get(value)), offset),
-        storeV(address, vec('i16x8.extend_high_i8x16_s', get(value)), offset + 16),
-      );
-  }
-}
-
-/** The inverse of `storeX`: 16 bytes of X as plain bytes. */
-export function loadX(
-  kind: Pick<KernelShape, 'arithmetic' | 'secondOperand'>,
-  address: Code,
-): Code {
-  switch (kind.arithmetic) {
-    case 'relaxed32':
-      return kind.secondOperand === 'unsigned'
-        ? vec('v128.xor', loadV('v128', address), splat8(0x80))
-        : loadV('v128', address);
-    case 'relaxed16':
-      return loadV('v128', address);
-    case 'dot16':
-      return vec('i8x16.narrow_i16x8_s', loadV('v128', address), loadV('v128', address, 16));
-  }
-}
-
-/** Stores 16 packed bytes of M (in local `value`) the way the arithmetic reads them. */
-export function storeM(
-  kind: Pick<KernelShape, 'arithmetic'>,
-  address: Code,
-  offset: number,
-  value: number,
-): Code {
-  if (!splitsSigns(kind)) return storeV(address, get(value), offset);
-  return seq(
-    storeV(address, vec('i8x16.abs', get(value)), offset),
-    storeV(address, shift('i8x16.shr_s', get(value), 7), offset + SIGNS_OFFSET),
-  );
-}
-
-/** The inverse of `storeM`. */
-export function loadM(kind: Pick<KernelShape, 'arithmetic'>, address: Code, offset: number): Code {
-  if (!splitsSigns(kind)) return loadV('v128', address, offset);
-  const signs = loadV('v128', address, offset + SIGNS_OFFSET);
-  return vec('i8x16.sub', vec('v128.xor', loadV('v128', address, offset), signs), signs);
-}
-
-/** True if a column's sum starts at a value of its own rather than at zero. */
-export function hasCorrections(kind: Pick<KernelShape, 'arithmetic' | 'secondOperand'>): boolean {
-  switch (kind.arithmetic) {
-    case 'relaxed32':
-      return kind.secondOperand === 'unsigned';
-    case 'relaxed16':
-      return true;
-    case 'dot16':
-      return false;
-  }
-}
-
-/** True if M is packed as |M| and, `SIGNS_OFFSET` behind it, its signs. */
-export function splitsSigns(kind: Pick<KernelShape, 'arithmetic'>): boolean {
-  return kind.arithmetic === 'relaxed16';
-}
-
-/** i32x4: Σ over 4 bytes of m (signed) · x (as told). */
-function emulatedDot32(m: Code, x: Code, secondOperand: SecondOperand): Code {
-  const half = (low: 'low' | 'high'): Code =>
-    vec(
-      'i32x4.dot_i16x8_s',
-      vec(`i16x8.extend_${low}_i8x16_s`, m),
-      vec(`i16x8.extend_${low}_i8x16_${secondOperand === 'signed' ? 's' : 'u'}`, x),
-    );
-  return evenPlusOdd(half('low'), half('high'));
-}
-
-/** i16x8: Σ over 2 bytes of m (signed) · x (unsigned), with 16-bit saturation, as pmaddubsw does it. */
-function emulatedDot16(m: Code, x: Code): Code {
-  const half = (low: 'low' | 'high'): Code =>
-    vec(
-      'i32x4.dot_i16x8_s',
-      vec(`i16x8.extend_${low}_i8x16_s`, m),
-      vec(`i16x8.extend_${low}_i8x16_u`, x),
-    );
-  return vec('i16x8.narrow_i32x4_s', half('low'), half('high'));
-}
-
-/** Even lanes plus odd lanes of a ‖ b, four i32. */
-function evenPlusOdd(a: Code, b: Code): Code {
-  return vec(
-    'i32x4.add',
-    shuffle(a, b, [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27]),
-    shuffle(a, b, [4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31]),
   );
 }

@@ -40,12 +40,12 @@ import {
   type KernelShape,
   loadM,
   loadX,
-  productFunction,
   splitsSigns,
   storeM,
   storeX,
   xLayout,
-} from './product-kernel.ts';
+} from './operands.ts';
+import { productFunction } from './product-kernel.ts';
 
 /** Addresses are byte offsets into the imported memory. */
 export interface KernelExports {

@@ -2,8 +2,9 @@
  * The tiers: every kernel that can compute Tensority on a CPU, fastest kind first, and which of
  * them an engine can run. The best one is chosen by measurement (tune.ts), never by name.
  */
+
+import type { KernelShape } from './operands.ts';
 import type { EngineTraits } from './probe.ts';
-import type { KernelShape } from './product-kernel.ts';
 
 export type TierName =
   | 'relaxed32-256'

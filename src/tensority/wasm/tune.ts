@@ -23,8 +23,8 @@ import { probeEngine } from './probe.ts';
 import { emitKernel, type KernelExports } from './slice-kernel.ts';
 import { availableTiers, type TierName, type WasmTier } from './tiers.ts';
 
-/** Most pages a kernel module can be linked with: 256 MiB. */
-export const KERNEL_MAX_PAGES = 4096;
+/** Most pages a kernel module can be linked with: 1 GiB, enough for over a thousand threads. */
+export const KERNEL_MAX_PAGES = 16_384;
 
 export interface TunedTier {
   readonly tier: WasmTier;

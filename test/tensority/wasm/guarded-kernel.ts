@@ -12,11 +12,7 @@ import {
   SCRATCH_BYTES,
   SIGNS_OFFSET,
 } from '../../../src/tensority/wasm/memory-map.ts';
-import {
-  type KernelShape,
-  splitsSigns,
-  xLayout,
-} from '../../../src/tensority/wasm/product-kernel.ts';
+import { type KernelShape, splitsSigns, xLayout } from '../../../src/tensority/wasm/operands.ts';
 import { emitKernel, type KernelExports } from '../../../src/tensority/wasm/slice-kernel.ts';
 
 export type AreaName =

@@ -17,7 +17,7 @@ import {
   THREAD_X1,
   X_BYTES,
 } from '../../../src/tensority/wasm/memory-map.ts';
-import { type KernelShape, xLayout } from '../../../src/tensority/wasm/product-kernel.ts';
+import { type KernelShape, xLayout } from '../../../src/tensority/wasm/operands.ts';
 
 type Area = readonly [name: string, from: number, to: number];
 
