@@ -4,25 +4,19 @@
  * big-endian; read little-endian it is just another start). Hashes are in their normal byte order.
  * The member is `transactions_merkle_root` here, with an s, unlike in the node's API.
  */
+import type { BlockHeader } from '../chain/header.ts';
 import { bytesToHex, hexToBytes, readU64, writeU64 } from '../util/bytes.ts';
 import { InputError } from '../util/errors.ts';
 import type { JsonValue } from '../util/json.ts';
 import { bytesAt, idTextAt, type JsonObject, memberOf, objectAt, textAt } from './fields.ts';
 
-export interface StratumJob {
+/**
+ * The header to work on and what belongs to it. `nonce` is where the client's nonces begin; the
+ * pool checks shares with exactly this `timestamp`.
+ */
+export interface StratumJob extends BlockHeader {
   /** As the pool spelled it; at btc.com a small number that comes back. */
   readonly jobId: string;
-  readonly version: number;
-  readonly height: number;
-  readonly previousBlockHash: Uint8Array;
-  /** Seconds since 1970; the pool checks shares with exactly this one. */
-  readonly timestamp: number;
-  readonly transactionsMerkleRoot: Uint8Array;
-  readonly transactionStatusHash: Uint8Array;
-  /** Where the client's nonces begin, u64. */
-  readonly nonce: bigint;
-  /** u64, compact target of the network. */
-  readonly bits: bigint;
   readonly seed: Uint8Array;
   /** A share is good if its PoW hash as a little-endian integer is at most this. */
   readonly target: bigint;
