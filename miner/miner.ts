@@ -56,6 +56,8 @@ export interface MinerReport {
 const LOG_CYCLE_MS = 30_000;
 const TABLE_CYCLES = 10;
 const TICK_MS = 1000;
+/** When the first speed is logged, if the cycle is longer: whoever just started it is watching. */
+const FIRST_LOG_MS = 10_000;
 /** How long the source may take to close. */
 const SOURCE_CLOSE_MS = 600;
 
@@ -146,10 +148,12 @@ export class Miner {
       tableCycles = TABLE_CYCLES,
     } = this.#options;
     const startedAt = this.#clock.now();
-    let cycles = 0;
+    const lead = logCycleMs > FIRST_LOG_MS ? 1 : 0;
+    let cycles = -lead;
     while (!signal.aborted) {
       const uptimeMs = this.#clock.now() - startedAt;
-      const nextLogMs = logCycleMs > 0 ? (cycles + 1) * logCycleMs : Number.POSITIVE_INFINITY;
+      const cycleMs = cycles < 0 ? FIRST_LOG_MS : (cycles + 1) * logCycleMs;
+      const nextLogMs = logCycleMs > 0 ? cycleMs : Number.POSITIVE_INFINITY;
       // Short sleeps: timers cannot be longer than 24 days, and a time limit can.
       const sleepMs = Math.min(timeLimitMs - uptimeMs, nextLogMs - uptimeMs, TICK_MS);
       await this.#clock.sleep(Math.max(1, sleepMs), signal);
@@ -158,7 +162,7 @@ export class Miner {
       if (signal.aborted || now < nextLogMs) continue;
       cycles++;
       const report = this.report();
-      if (cycles % tableCycles === 0) this.#logTable(report);
+      if (cycles > 0 && cycles % tableCycles === 0) this.#logTable(report);
       logSpeed(this.#log, report.speeds);
     }
   }

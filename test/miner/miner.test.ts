@@ -202,6 +202,18 @@ describe('Miner', () => {
     expect(run.rig.log.of('total'), 'and once at the end').toHaveLength(3);
   });
 
+  it('logs the first speed after 10 s, whatever the cycle', async () => {
+    const run = await start({ logCycleMs: 30_000 });
+    const counts: number[] = [];
+    for (const ms of [9_900, 200, 19_800, 200, 29_800, 200]) {
+      await run.rig.clock.advance(ms);
+      counts.push(run.rig.log.of('speed').length);
+    }
+    expect(counts).toEqual([0, 1, 1, 2, 2, 3]);
+    run.abort.abort();
+    await run.rig.clock.advance(1000);
+  });
+
   it('logs no speed if the cycle is 0', async () => {
     const run = await start({ logCycleMs: 0 });
     await run.rig.clock.advance(100_000);
