@@ -116,7 +116,13 @@ export interface Telemetry {
 }
 
 export type DriverErrorDetail =
-  | { readonly code: 'not-found'; readonly id: string; readonly available?: readonly string[] }
+  | {
+      readonly code: 'not-found';
+      readonly id: string;
+      readonly available?: readonly string[];
+      /** The selection names devices that exist and excludes them all. */
+      readonly allExcluded?: true;
+    }
   | { readonly code: 'busy'; readonly id: string }
   | { readonly code: 'unsupported'; readonly missing: string }
   | { readonly code: 'self-test'; readonly expected: string; readonly actual: string }
@@ -133,8 +139,7 @@ export class DriverError extends CodedError<DriverErrorDetail> {
 function driverErrorText(detail: DriverErrorDetail): string {
   switch (detail.code) {
     case 'not-found':
-      // A selection like "!cpu" names devices that exist and leaves none.
-      return detail.id.includes('!')
+      return detail.allExcluded === true
         ? `no device is left of ${detail.id}${availableText(detail.available)}`
         : `no such device: ${detail.id}${availableText(detail.available)}`;
     case 'busy':

@@ -35,7 +35,9 @@ export function selectDevices<T extends DeviceInfo>(
     for (const device of onePerProcessor(listed)) wanted.add(device);
   }
   const left = listed.filter((device) => wanted.has(device) && !unwanted.has(device));
-  if (left.length === 0) throw notFound(selection, listed);
+  if (left.length === 0) {
+    throw notFound(selection, listed, wanted.size > 0 ? { allExcluded: true } : {});
+  }
   return left;
 }
 
@@ -57,10 +59,15 @@ function onePerProcessor<T extends DeviceInfo>(listed: readonly T[]): readonly T
   });
 }
 
-function notFound(id: string, listed: readonly DeviceInfo[]): DriverError {
+function notFound(
+  id: string,
+  listed: readonly DeviceInfo[],
+  why: { readonly allExcluded?: true } = {},
+): DriverError {
   return new DriverError({
     code: 'not-found',
     id,
     available: listed.map((device) => device.id),
+    ...why,
   });
 }

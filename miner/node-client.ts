@@ -6,10 +6,10 @@
  * used. Whatever a node answers becomes a value or a `NodeCallError`; credentials stay inside.
  */
 import { type BlockHeader, decodeHeader, encodeHeader } from '../src/chain/header.ts';
-import { isObject, type JsonObject } from '../src/stratum/fields.ts';
 import { bytesToHex, hexToBytes } from '../src/util/bytes.ts';
 import { CodedError, clip, errorText, InputError } from '../src/util/errors.ts';
 import { type JsonValue, parseExact } from '../src/util/json.ts';
+import { isObject, type JsonObject } from '../src/util/json-fields.ts';
 
 export interface NodeClientOptions {
   /** `http[s]://[user:secret@]host[:port][/prefix]` */

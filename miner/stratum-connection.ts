@@ -6,7 +6,6 @@
  * Sends no keep-alive of its own: btmcpool hangs up on methods it does not know.
  */
 
-import { parseMessage } from '../src/stratum/fields.ts';
 import { decodeJob, type StratumJob } from '../src/stratum/job.ts';
 import { JsonStream, type JsonStreamEvent } from '../src/stratum/json-stream.ts';
 import {
@@ -20,6 +19,7 @@ import {
 import { createDeferred } from '../src/util/deferred.ts';
 import { clip, errorText, InputError } from '../src/util/errors.ts';
 import { type JsonValue, stringifyExact } from '../src/util/json.ts';
+import { parseMessage } from '../src/util/json-fields.ts';
 import type { LogFields, Logger } from '../src/util/log.ts';
 import type { PoolUrl } from './pool-url.ts';
 import { ConnectionError, type ConnectionErrorDetail } from './stratum-error.ts';

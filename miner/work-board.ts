@@ -36,8 +36,6 @@ const REMEMBERED_JOBS = 8;
 
 export class WorkBoard {
   #generation = 0;
-  /** The last job, also while there is nothing to do. */
-  #last: Assignment | undefined;
   #isIdle = true;
   /** The last jobs of different work, the newest last. */
   #recent: readonly Assignment[] = [];
@@ -47,13 +45,17 @@ export class WorkBoard {
     return this.#isIdle ? undefined : this.#last;
   }
 
+  /** The last job, also while there is nothing to do. */
+  get #last(): Assignment | undefined {
+    return this.#recent.at(-1);
+  }
+
   /** Puts up a job in place of the last one, and says how it differs. */
   post(job: MiningJob): JobChange {
-    const last = this.#last;
     const preimage = headerPreimage(job.header);
-    const same = last !== undefined && isSameWork(last, job, preimage);
-    if (!same && job.clean) this.#generation++;
     const before = this.#recent.find((recent) => isSameWork(recent, job, preimage));
+    const same = before !== undefined && before === this.#last;
+    if (!same && job.clean) this.#generation++;
     const current: Assignment = {
       job,
       work: {
@@ -68,7 +70,6 @@ export class WorkBoard {
     };
     const others = this.#recent.filter((recent) => recent !== before);
     this.#recent = [...others, current].slice(-REMEMBERED_JOBS);
-    this.#last = current;
     this.#isIdle = false;
     return same ? 'same-work' : job.clean ? 'clean' : 'next';
   }
@@ -92,14 +93,14 @@ export class WorkBoard {
 }
 
 /** True if both mean the same hashes of the same nonces. */
-function isSameWork(last: Assignment, job: MiningJob, preimage: Uint8Array): boolean {
+function isSameWork(before: Assignment, job: MiningJob, preimage: Uint8Array): boolean {
   return (
     bytesEqual(
-      last.work.preimage.subarray(0, PREIMAGE_NONCE_OFFSET),
+      before.work.preimage.subarray(0, PREIMAGE_NONCE_OFFSET),
       preimage.subarray(0, PREIMAGE_NONCE_OFFSET),
     ) &&
-    bytesEqual(last.work.seed, job.seed) &&
-    last.space.start === job.nonceStart &&
-    last.space.end === job.nonceEnd
+    bytesEqual(before.work.seed, job.seed) &&
+    before.space.start === job.nonceStart &&
+    before.space.end === job.nonceEnd
   );
 }

@@ -41,6 +41,9 @@ export async function selectedDevices(
   return { list, selected: selectDevices(options.device ?? 'all', list.devices) };
 }
 
+/** Longest batch of a device: bounds how late an abort takes effect. A CPU batch is a few hashes. */
+export const BATCH_MS = 250;
+
 /** How long a table is kept after its last use. */
 const TABLE_IDLE_MS = 5000;
 

@@ -7,7 +7,7 @@ import { HasherError } from '../tensority/hasher.ts';
 import type { ThreadHasher } from '../tensority/thread-hasher.ts';
 import { InputError } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
-import { createTables, driverTable, selectedDevices } from './devices.ts';
+import { BATCH_MS, createTables, driverTable, selectedDevices } from './devices.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts';
 import { collectGarbage } from './garbage.ts';
 import { openLog } from './log-output.ts';
@@ -16,8 +16,6 @@ import { printError, printResult, rounded } from './output.ts';
 import { createSource } from './sources.ts';
 import { VERSION } from './version.ts';
 
-/** Bounds how late an abort takes effect; a CPU batch is a few hashes. */
-const BATCH_MS = 250;
 /**
  * For the batches under way and the answers to the last shares. The source has 0.6 s of its own to
  * close, and all in all a stop must end, summary included, before the 2 s are over.

@@ -5,7 +5,7 @@ import { errorText } from '../util/errors.ts';
 import { stringifyExact } from '../util/json.ts';
 import { type BenchmarkResult, benchmarkText, runBenchmark } from './benchmark-command.ts';
 import { applyConfigFile } from './config-file.ts';
-import { createTables, deviceListText, driverTable, selectedDevices } from './devices.ts';
+import { BATCH_MS, createTables, deviceListText, driverTable, selectedDevices } from './devices.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts';
 import { mineCommand } from './mine-command.ts';
 import { createMinerProgram, type MineOptions } from './miner-options.ts';
@@ -13,7 +13,6 @@ import { printError, printResult } from './output.ts';
 import { hashCommand, verifyCommand } from './pow-commands.ts';
 import { createProgressBar } from './progress.ts';
 
-const BATCH_MS = 250;
 /** A stop takes no longer than this, whatever hangs. */
 const STOP_LIMIT_MS = 1950;
 

@@ -2,7 +2,13 @@
 import type { Device } from '../../drivers/driver.ts';
 import { openTested } from '../../drivers/open.ts';
 import { openConfirmingHasher } from '../tensority/cpu-hasher.ts';
-import { createTables, type DeviceOptions, driverTable, selectedDevices } from './devices.ts';
+import {
+  BATCH_MS,
+  createTables,
+  type DeviceOptions,
+  driverTable,
+  selectedDevices,
+} from './devices.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { readHashRequest, runHash } from './hash-command.ts';
 import type { HashOptions, VerifyOptions } from './miner-options.ts';
@@ -12,8 +18,6 @@ import type { CommandOutput, HashParts, VerifyParts } from './pow-input.ts';
 import { createProgressBar } from './progress.ts';
 import { readBlockClaim, runVerifyBlock } from './verify-block-command.ts';
 import { readVectors, runVerifyVectors } from './verify-command.ts';
-
-const BATCH_MS = 250;
 
 export async function hashCommand(options: HashOptions, signal: AbortSignal): Promise<ExitCode> {
   // Read first: a device takes its time to open, and a typing mistake need not wait for it.

@@ -8,7 +8,14 @@ import type { BlockHeader } from '../chain/header.ts';
 import { bytesToHex, hexToBytes, readU64, writeU64 } from '../util/bytes.ts';
 import { InputError } from '../util/errors.ts';
 import type { JsonValue } from '../util/json.ts';
-import { bytesAt, idTextAt, type JsonObject, memberOf, objectAt, textAt } from './fields.ts';
+import {
+  bytesAt,
+  idTextAt,
+  type JsonObject,
+  memberOf,
+  objectAt,
+  textAt,
+} from '../util/json-fields.ts';
 
 /**
  * The header to work on and what belongs to it. `nonce` is where the client's nonces begin; the

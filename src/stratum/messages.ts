@@ -19,7 +19,7 @@ import {
   optionalText,
   shown,
   textAt,
-} from './fields.ts';
+} from '../util/json-fields.ts';
 import { encodeJob, type StratumJob } from './job.ts';
 import { REJECTS, type RejectReason } from './reject.ts';
 

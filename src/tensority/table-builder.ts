@@ -12,18 +12,15 @@ const ROUNDS = MATRICES / 2;
 const STATE_AT = TABLE_BYTES;
 
 const modules = new Map<SmixForm, WebAssembly.Module>();
-let chosen: WebAssembly.Module | undefined;
+let chosen: SmixForm | undefined;
 
 /**
  * The table of a seed, in shared memory so that threads can read it without a copy. Blocks for 20
  * to 30 ms; the first call also compiles and picks the form of smix that is faster here.
  */
 export function buildMatrixTable(seed: Seed): MatrixTable {
-  const words = extendSeed(seed);
   chosen ??= fastestSmix();
-  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
-  runSmix(chosen, memory, words, ROUNDS);
-  return { seed: seed.slice(), data: new Int8Array(memory.buffer, 0, TABLE_BYTES) };
+  return buildMatrixTableWith(chosen, seed);
 }
 
 /** The same with a given form: for tests and benchmarks. */
@@ -33,19 +30,19 @@ export function buildMatrixTableWith(form: SmixForm, seed: Seed): MatrixTable {
   return { seed: seed.slice(), data: new Int8Array(memory.buffer, 0, TABLE_BYTES) };
 }
 
-function fastestSmix(): WebAssembly.Module {
+function fastestSmix(): SmixForm {
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
   const words = extendSeed(new Uint8Array(32));
-  let best: { readonly module: WebAssembly.Module; readonly ms: number } | undefined;
+  let best: { readonly form: SmixForm; readonly ms: number } | undefined;
   for (const form of SMIX_FORMS) {
     const module = smixModule(form);
     runSmix(module, memory, words, 1);
     const start = performance.now();
     runSmix(module, memory, words, 2);
     const ms = performance.now() - start;
-    if (best === undefined || ms < best.ms) best = { module, ms };
+    if (best === undefined || ms < best.ms) best = { form, ms };
   }
-  return best!.module;
+  return best!.form;
 }
 
 function smixModule(form: SmixForm): WebAssembly.Module {

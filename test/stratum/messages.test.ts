@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { decodeHeader, headerHash } from '../../src/chain/header.ts';
-import { parseMessage } from '../../src/stratum/fields.ts';
 import { decodeJob, encodeJob, type StratumJob } from '../../src/stratum/job.ts';
 import { JsonStream } from '../../src/stratum/json-stream.ts';
 import {
@@ -19,6 +18,7 @@ import {
 import { bitsToTarget } from '../../src/tensority/target.ts';
 import { bytesToHex, hexToBytes } from '../../src/util/bytes.ts';
 import { type JsonValue, parseExact } from '../../src/util/json.ts';
+import { parseMessage } from '../../src/util/json-fields.ts';
 import { JOB_PARAMS, jobParams } from '../support/stratum-server.ts';
 import {
   constructedSessions,

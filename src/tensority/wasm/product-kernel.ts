@@ -50,6 +50,7 @@ import {
   hasCorrections,
   type KernelShape,
   paddedRows,
+  splitsSigns,
   storeX,
   type XLayout,
   xLayout,
@@ -91,7 +92,7 @@ class ProductEmitter {
     this.#accumulators = locals.addMany('v128', shape.rows * this.#perRow);
     this.#quads = locals.addMany('v128', this.#perRow);
     this.#x = locals.add('v128');
-    this.#signs = shape.arithmetic === 'relaxed16' ? locals.addMany('v128', this.#perRow) : [];
+    this.#signs = splitsSigns(shape) ? locals.addMany('v128', this.#perRow) : [];
     this.#row = locals.add('i32');
     this.#panel = locals.add('i32');
     this.#part = locals.add('i32');

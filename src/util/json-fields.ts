@@ -2,9 +2,9 @@
  * Reading members of decoded JSON. Each reader throws an `InputError` that names the field as
  * `where.name` (`job.bits`) and says what was there. Members nobody asks for are ignored.
  */
-import { hexToBytes } from '../util/bytes.ts';
-import { InputError } from '../util/errors.ts';
-import { type JsonValue, parseExact, stringifyExact } from '../util/json.ts';
+import { hexToBytes } from './bytes.ts';
+import { InputError } from './errors.ts';
+import { type JsonValue, parseExact, stringifyExact } from './json.ts';
 
 export type JsonObject = { readonly [key: string]: JsonValue };
 
