@@ -2,7 +2,7 @@
  * Entry ids: how Bytom names block headers, transactions and their parts.
  * id = sha3("entryid:" ‖ type ‖ ":" ‖ sha3(body)), the texts in ASCII without a terminator.
  */
-import { sha3_256 } from '@noble/hashes/sha3.js';
+import { sha3 } from '../util/sha3.ts';
 
 export type EntryType =
   | 'blockheader'
@@ -25,7 +25,7 @@ export function createEntryHasher(type: EntryType): (body: Uint8Array) => Uint8A
   const message = new Uint8Array(prefix.length + 32);
   message.set(prefix);
   return (body) => {
-    message.set(sha3_256(body), prefix.length);
-    return sha3_256(message);
+    message.set(sha3(body), prefix.length);
+    return sha3(message);
   };
 }

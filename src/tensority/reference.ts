@@ -2,7 +2,7 @@
  * Tensority in plain TypeScript: the text that every kernel and device is judged by. It is slow on
  * purpose (seconds a hash); fast code is elsewhere and is compared with it.
  */
-import { sha3_256 } from '@noble/hashes/sha3.js';
+import { sha3 } from '../util/sha3.ts';
 import { mulFold } from './matmul.ts';
 import { DIM, MATRIX_BYTES, ROUNDS, SLICES } from './params.ts';
 import { type MatrixTable, matrixOf } from './table.ts';
@@ -22,7 +22,7 @@ export function sliceSequence(headerHash: Uint8Array, slice: number): Uint8Array
   if (headerHash.length !== 32) {
     throw new RangeError(`"headerHash" expected 32 bytes, got ${headerHash.length}`);
   }
-  return sha3_256(headerHash.subarray(8 * slice, 8 * slice + 8));
+  return sha3(headerHash.subarray(8 * slice, 8 * slice + 8));
 }
 
 /** Starts from the identity and multiplies by the transposes of the named matrices, twice over. */
@@ -57,7 +57,7 @@ export function finishHash(sum: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(DIM);
   const view = new DataView(bytes.buffer);
   for (let j = 0; j < width; j++) view.setUint32(4 * j, words[j]!, true);
-  return sha3_256(bytes);
+  return sha3(bytes);
 }
 
 /** FNV-1 with a whole word: a · 0x01000193 ⊕ b. */

@@ -114,3 +114,73 @@ describe('ByteReader', () => {
     expect(Array.from(taken)).toEqual([1, 2]);
   });
 });
+
+describe('fields that are views', () => {
+  it('share the bytes they are read from; bytes() does not, not even of a Buffer', () => {
+    for (const source of [Uint8Array.of(1, 2, 3, 4, 5, 6), Buffer.of(1, 2, 3, 4, 5, 6)]) {
+      const r = new ByteReader(source, 'message');
+      const [copy, view] = [r.bytes(2, 'copy'), r.view(2, 'view')];
+      const whole = r.since(1);
+      source.fill(9);
+      expect([copy, view, whole]).toEqual([
+        Uint8Array.of(1, 2),
+        Uint8Array.of(9, 9),
+        Uint8Array.of(9, 9, 9),
+      ]);
+      expect(r.remaining).toBe(2);
+    }
+  });
+
+  it('count positions from the start of the whole message', () => {
+    const r = reader('aa03010203', 100);
+    r.byte('flag');
+    const start = r.position;
+    const inner = r.nested('inner');
+    expect([start, inner.position, r.position]).toEqual([101, 102, 105]);
+    inner.byte('a');
+    inner.byte('b');
+    expect(inner.since(102)).toEqual(Uint8Array.of(1, 2));
+    expect(r.since(start)).toEqual(Uint8Array.of(3, 1, 2, 3));
+  });
+
+  it('have their length before them where they are byte strings', () => {
+    expect(reader('02aabbcc').byteString('text')).toEqual(Uint8Array.of(0xaa, 0xbb));
+    expect(reader('00').byteString('text')).toEqual(new Uint8Array(0));
+    expect(() => reader('03aabb').byteString('text')).toThrow(
+      'message.text: expected 3 bytes at byte 1, got 2 left',
+    );
+    expect(() => reader('ffffffff07aabb').byteString('text')).toThrow(
+      'message.text: expected 2147483647 bytes at byte 5, got 2 left',
+    );
+  });
+});
+
+describe('counts', () => {
+  it('are at most what the rest can hold', () => {
+    expect(reader('02aabbccdd').count('things', 2)).toBe(2);
+    expect(reader('00').count('things', 100)).toBe(0);
+    expect(() => reader('03aabbccdd').count('things', 2)).toThrow(
+      'message.things: expected at most 2 (4 bytes follow) at byte 0, got 3',
+    );
+  });
+});
+
+describe('errors', () => {
+  it('take the prefix of the moment, also in nested readers', () => {
+    const r = reader('00');
+    r.prefix = 'block.transactions[3].';
+    const inner = r.nested('inner');
+    r.prefix = 'block.';
+    expect(() => inner.byte('flag')).toThrow('block.transactions[3].flag: expected 1 byte');
+    expect(() => r.byte('flag')).toThrow('block.flag: expected 1 byte at byte 1, got 0 left');
+  });
+
+  it('say what follows the end', () => {
+    const r = reader('0102');
+    expect(() => r.end('nothing')).toThrow(
+      'message.end: expected nothing after the nothing at byte 0, got 2 bytes',
+    );
+    r.view(2, 'all');
+    expect(() => r.end('nothing')).not.toThrow();
+  });
+});

@@ -3,9 +3,10 @@
  * over extreme matrices, and is then timed for some milliseconds. A tier that fails to compile or
  * answers wrongly is left out and named, and mining goes on with the next.
  */
-import { sha3_256 } from '@noble/hashes/sha3.js';
+
 import { bytesToHex } from '../../util/bytes.ts';
 import { errorText } from '../../util/errors.ts';
+import { sha3 } from '../../util/sha3.ts';
 import { MACS_PER_HASH, MATRIX_BYTES } from '../params.ts';
 import { compileKernel } from './compile.ts';
 import {
@@ -142,7 +143,7 @@ class KernelBench {
     }
     this.#bytes.fill(0, THREAD_SUM, THREAD_SUM + MATRIX_BYTES);
     this.#kernel.accumulate(x, THREAD_SUM);
-    return bytesToHex(sha3_256(this.#bytes.slice(THREAD_SUM, THREAD_SUM + MATRIX_BYTES)));
+    return bytesToHex(sha3(this.#bytes.slice(THREAD_SUM, THREAD_SUM + MATRIX_BYTES)));
   }
 
   /** Hashes a second of one thread, from the best of several batches of products. */

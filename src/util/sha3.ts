@@ -1,0 +1,26 @@
+/**
+ * SHA3-256 (FIPS 202), the hash that names everything in Bytom. Node's own where there is one, four
+ * times as fast on small inputs and the chain makes a dozen of them per transaction; elsewhere (in a
+ * page) the audited TypeScript one.
+ */
+import { sha3_256 as portableSha3 } from '@noble/hashes/sha3.js';
+
+/** The one function of Node's crypto module that is used here. */
+interface NodeCrypto {
+  hash(algorithm: string, data: Uint8Array, encoding: 'buffer'): Uint8Array;
+}
+
+/** Asked at run time, not imported: this file also runs where there are no built-ins. */
+const nodeCrypto = globalThis.process?.getBuiltinModule?.('node:crypto') as NodeCrypto | undefined;
+
+/** The 32-byte SHA3-256 of `data`. */
+export const sha3: (data: Uint8Array) => Uint8Array =
+  nodeCrypto === undefined ? portableSha3 : nativeSha3(nodeCrypto);
+
+function nativeSha3({ hash }: NodeCrypto): (data: Uint8Array) => Uint8Array {
+  return (data) => {
+    const digest = hash('sha3-256', data, 'buffer');
+    // A plain array: a `Buffer` is equal to no `Uint8Array` for those who compare types as well.
+    return new Uint8Array(digest.buffer, digest.byteOffset, 32);
+  };
+}

@@ -1,0 +1,34 @@
+import { sha3_256 } from '@noble/hashes/sha3.js';
+import { describe, expect, it } from 'vitest';
+import { bytesToHex } from '../../src/util/bytes.ts';
+import { sha3 } from '../../src/util/sha3.ts';
+import { seededRandom } from '../support/random.ts';
+
+describe('sha3', () => {
+  it('is FIPS 202, not Keccak: the digests of the empty and the 3-byte message', () => {
+    expect(bytesToHex(sha3(new Uint8Array()))).toBe(
+      'a7ffc6f8bf1ed76651c14756a061d662f580ff4de43b49fa82d80a4b80f8434a',
+    );
+    expect(bytesToHex(sha3(new TextEncoder().encode('abc')))).toBe(
+      '3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532',
+    );
+  });
+
+  it('equals the portable one for every length over three blocks of its sponge', () => {
+    const random = seededRandom(0x5a3);
+    for (let length = 0; length <= 3 * 136 + 1; length++) {
+      const data = Uint8Array.from({ length }, () => Math.floor(256 * random()));
+      expect(sha3(data), `${length} bytes`).toEqual(sha3_256(data));
+    }
+  });
+
+  it('hashes a view, not the buffer behind it, and gives a digest of its own', () => {
+    const buffer = Uint8Array.from({ length: 64 }, (_, i) => i);
+    const digest = sha3(buffer.subarray(8, 40));
+    expect(digest).toEqual(sha3_256(buffer.slice(8, 40)));
+    expect(Object.getPrototypeOf(digest)).toBe(Uint8Array.prototype);
+    const kept = digest.slice();
+    for (let i = 0; i < 1000; i++) sha3(buffer);
+    expect(digest).toEqual(kept);
+  });
+});
