@@ -51,8 +51,8 @@ const TABLE_IDLE_MS = 5000;
  * The matrix tables of this process. A table is 16 MiB, and every device keeps a copy of what it
  * works with, so it is forgotten some seconds after it was used; building it again takes 30 ms.
  */
-export function createTables(): TableProvider {
-  const cache = new TableCache({ capacity: 1 }, { build: buildMatrixTable });
+export function createTables(capacity = 1): TableProvider {
+  const cache = new TableCache({ capacity }, { build: buildMatrixTable });
   let idle: NodeJS.Timeout | undefined;
   return (seed) => {
     clearTimeout(idle);

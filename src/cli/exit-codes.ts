@@ -2,6 +2,7 @@
 import { CommanderError } from 'commander';
 import { DriverError } from '../../drivers/driver.ts';
 import { SourceError } from '../../miner/job-source.ts';
+import { PowError } from '../node/pow-error.ts';
 import { HasherError } from '../tensority/hasher.ts';
 import { InputError } from '../util/errors.ts';
 import { KernelsDisagreeError } from './pow-input.ts';
@@ -25,6 +26,15 @@ export function exitCodeOf(error: unknown): ExitCode {
   }
   if (error instanceof InputError) return EXIT.badConfiguration;
   if (error instanceof KernelsDisagreeError || error instanceof HasherError) return EXIT.hardware;
+  if (error instanceof PowError) {
+    switch (error.detail.code) {
+      case 'unavailable':
+        return EXIT.hardware;
+      case 'overloaded':
+      case 'closed':
+        return EXIT.fatal;
+    }
+  }
   if (error instanceof SourceError) {
     switch (error.detail.code) {
       case 'login-refused':

@@ -1,19 +1,19 @@
 /** The options of `bytom-miner`, as one commander program. What they do is in the other files. */
 import { Command, Option } from 'commander';
 import { parseFingerprint, parsePoolUrl } from '../../miner/pool-url.ts';
-import { TIER_NAMES, type TierName } from '../tensority/wasm/tiers.ts';
 import type { LogLevel } from '../util/log.ts';
-import type { DeviceOptions } from './devices.ts';
-import { HELP_FOOTER, styleHelp } from './miner-help.ts';
 import {
-  difficulty,
-  intensities,
-  oneOf,
-  optionError,
-  repeated,
-  seconds,
-  wholeNumber,
-} from './option-values.ts';
+  addCpuOptions,
+  helpOption,
+  jsonOption,
+  optionsWith,
+  ownOptions,
+  subcommand,
+} from './common-options.ts';
+import type { DeviceOptions } from './devices.ts';
+import { styleHelp } from './help-style.ts';
+import { HELP_FOOTER } from './miner-help.ts';
+import { difficulty, intensities, oneOf, repeated, seconds, wholeNumber } from './option-values.ts';
 import { VERSION } from './version.ts';
 
 /** Options of the mining command, after flags, environment and file were put together. */
@@ -68,6 +68,8 @@ export interface MinerActions {
   hash(options: HashOptions): Promise<void>;
   verify(options: VerifyOptions): Promise<void>;
 }
+
+const option = optionsWith('BYTOM_MINER');
 
 const LOG_LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error'];
 
@@ -217,28 +219,7 @@ function addDeviceOptions(command: Command): void {
       ).argParser(intensities('intensity')),
     );
   }
-  command
-    .addOption(
-      option(
-        '--threads <n>',
-        'threads of the cpu device (default: one for each core)',
-        'THREADS',
-      ).argParser(wholeNumber('threads', 1, 1024)),
-    )
-    .addOption(
-      option(
-        '--kernel <name>',
-        `kernel of the cpu device: ${TIER_NAMES.join(', ')} (default: the fastest here)`,
-        'KERNEL',
-      ).argParser(oneOf<TierName>('kernel', TIER_NAMES)),
-    )
-    .addOption(
-      option(
-        '--no-revectorize',
-        "no kernels that need V8's experimental 256-bit pass",
-        'NO_REVECTORIZE',
-      ),
-    );
+  addCpuOptions(command, option);
 }
 
 function addLogOptions(program: Command): void {
@@ -294,43 +275,4 @@ function addVerifyCommand(program: Command, actions: MinerActions): void {
     .addOption(jsonOption());
   addDeviceOptions(command);
   command.action((_: unknown, self: Command) => actions.verify(ownOptions(self)));
-}
-
-function subcommand(program: Command, name: string): Command {
-  return program.command(name).addHelpOption(helpOption());
-}
-
-function helpOption(): Option {
-  return new Option('-h, --help', 'print this help');
-}
-
-function jsonOption(): Option {
-  return new Option('--json', 'print one JSON object as the last line');
-}
-
-/** An option that the environment can give too, as BYTOM_MINER_<name>. */
-function option(flags: string, description: string, environment: string): Option {
-  return new Option(flags, description).env(`BYTOM_MINER_${environment}`);
-}
-
-/**
- * The options of a subcommand, with those that stand before its name: `--threads 1 hash …` means
- * `hash --threads 1 …`. One that it does not know is an error, not silence.
- */
-function ownOptions<T>(command: Command): T {
-  const { parent } = command;
-  for (const { long, name, key } of (parent?.options ?? []).map(namesOf)) {
-    if (parent?.getOptionValueSource(key) !== 'cli') continue;
-    if (!command.options.some((own) => own.name() === name)) {
-      throw optionError(`option '${long}' has no meaning for ${command.name()}`);
-    }
-    if (command.getOptionValueSource(key) === 'cli') continue;
-    command.setOptionValueWithSource(key, parent.getOptionValue(key), 'cli');
-  }
-  return command.opts<object>() as T;
-}
-
-function namesOf(given: Option): Record<'long' | 'name' | 'key', string> {
-  const name = given.name();
-  return { long: given.long ?? name, name, key: given.attributeName() };
 }

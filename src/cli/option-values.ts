@@ -79,7 +79,7 @@ export function intensities(field: string): (text: string) => readonly (number |
 
 /** Ends as commander does on a wrong option: one line, exit code 2. */
 export function optionError(message: string, options?: ErrorOptions): CommanderError {
-  const error = new CommanderError(2, 'bytom-miner.options', message);
+  const error = new CommanderError(2, 'options', message);
   if (options !== undefined) error.cause = options.cause;
   return error;
 }

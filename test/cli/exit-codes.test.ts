@@ -2,9 +2,12 @@ import { CommanderError } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { DriverError, type DriverErrorDetail } from '../../drivers/driver.ts';
 import { SourceError, type SourceErrorDetail } from '../../miner/job-source.ts';
+import { BlockFileError } from '../../src/cli/block-file.ts';
 import { exitCodeOf } from '../../src/cli/exit-codes.ts';
 import { optionError } from '../../src/cli/option-values.ts';
 import { KernelsDisagreeError } from '../../src/cli/pow-input.ts';
+import { PowError, type PowErrorDetail } from '../../src/node/pow-error.ts';
+import { StoreError } from '../../src/store/store-error.ts';
 import { HasherError, type HasherErrorDetail } from '../../src/tensority/hasher.ts';
 import { InputError } from '../../src/util/errors.ts';
 
@@ -35,7 +38,19 @@ const HASHER: {
   lost: [{ code: 'lost', reason: 'a thread died' }, 5],
 };
 
+const POW: {
+  readonly [C in PowErrorDetail['code']]: [Extract<PowErrorDetail, { code: C }>, number];
+} = {
+  unavailable: [{ code: 'unavailable', reason: 'no device is left' }, 5],
+  overloaded: [{ code: 'overloaded', queued: 4096 }, 1],
+  closed: [{ code: 'closed' }, 1],
+};
+
 describe('the exit code', () => {
+  it.each(Object.values(POW))('of the proof-of-work error %j is %i', (detail, code) => {
+    expect(exitCodeOf(new PowError(detail))).toBe(code);
+  });
+
   it.each(Object.values(DRIVER))('of the device error %j is %i', (detail, code) => {
     expect(exitCodeOf(new DriverError(detail))).toBe(code);
   });
@@ -61,8 +76,10 @@ describe('the exit code', () => {
     expect(exitCodeOf(new KernelsDisagreeError(bytes, bytes, bytes, bytes))).toBe(5);
   });
 
-  it('of anything else is 1', () => {
-    for (const thrown of [new TypeError('bug'), 'text', undefined]) {
+  it('of anything else is 1, what the data or a file keep from being done included', () => {
+    const full = new StoreError({ code: 'no-space', directory: '/data' });
+    const file = new BlockFileError({ code: 'no-blocks', file: 'blocks.txt' });
+    for (const thrown of [full, file, new TypeError('bug'), 'text', undefined]) {
       expect(exitCodeOf(thrown)).toBe(1);
     }
   });

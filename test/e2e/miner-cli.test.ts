@@ -6,7 +6,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { TIER_NAMES } from '../../src/tensority/wasm/tiers.ts';
 import { type JsonValue, parseExact } from '../../src/util/json.ts';
 import { repoRoot } from '../support/repo-files.ts';
-import { type Ended, expectRefusal, expectSuccess, lastLine, runMiner } from './miner-process.ts';
+import { expectRefusal, runMiner } from './miner-process.ts';
+import { type Ended, expectSuccess, lastLine } from './program-process.ts';
 
 interface PowCase {
   readonly seed: string;

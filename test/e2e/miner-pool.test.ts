@@ -17,13 +17,8 @@ import {
   StratumServer,
   type StratumServerOptions,
 } from '../support/stratum-server.ts';
-import {
-  type Ended,
-  expectRefusal,
-  expectSuccess,
-  lastLine,
-  MinerProcess,
-} from './miner-process.ts';
+import { expectRefusal, MinerProcess } from './miner-process.ts';
+import { type Ended, expectSuccess, lastLine } from './program-process.ts';
 
 const USER = 'bm1qexample.rig1';
 const PASSWORD = 'hunter2hunter2';

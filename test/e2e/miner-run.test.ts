@@ -5,14 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type JsonValue, parseExact } from '../../src/util/json.ts';
-import {
-  expectRefusal,
-  expectSuccess,
-  lastLine,
-  MINER,
-  MinerProcess,
-  runMiner,
-} from './miner-process.ts';
+import { expectRefusal, MinerProcess, runMiner } from './miner-process.ts';
+import { expectSuccess, lastLine, PROGRAMS } from './program-process.ts';
+
+const MINER = PROGRAMS['bytom-miner'];
 
 /** A share every few hashes: a second of mining is enough. */
 const EASY = ['--difficulty', '4'];

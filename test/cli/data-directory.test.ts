@@ -1,0 +1,23 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { defaultDataDirectory } from '../../src/cli/data-directory.ts';
+
+describe('the default data directory', () => {
+  it.each([
+    ['linux', {}, '/home/u/.local/share/bytom-tensority/solonet'],
+    ['linux', { XDG_DATA_HOME: '/data' }, '/data/bytom-tensority/solonet'],
+    ['linux', { XDG_DATA_HOME: '' }, '/home/u/.local/share/bytom-tensority/solonet'],
+    ['linux', { XDG_DATA_HOME: 'data' }, '/home/u/.local/share/bytom-tensority/solonet'],
+    ['freebsd', {}, '/home/u/.local/share/bytom-tensority/solonet'],
+    ['darwin', {}, '/home/u/Library/Application Support/bytom-tensority/solonet'],
+    ['win32', {}, '/home/u/AppData/Local/bytom-tensority/solonet'],
+    ['win32', { LOCALAPPDATA: '/local' }, '/local/bytom-tensority/solonet'],
+  ] as const)('on %s with %j is %s', (platform, env, path) => {
+    expect(defaultDataDirectory('solonet', { platform, home: '/home/u', env })).toBe(join(path));
+  });
+
+  it('is another one for each network', () => {
+    const paths = (['mainnet', 'testnet', 'solonet'] as const).map((n) => defaultDataDirectory(n));
+    expect(new Set(paths).size).toBe(3);
+  });
+});
