@@ -2,7 +2,8 @@
 import { createCpuDriver } from '../../drivers/cpu.ts';
 import { type DeviceList, DRIVERS, type DriverTable, listDevices } from '../../drivers/open.ts';
 import { selectDevices } from '../../drivers/select.ts';
-import type { TableProvider } from '../tensority/table.ts';
+import type { Seed } from '../tensority/hasher.ts';
+import type { MatrixTable, TableProvider } from '../tensority/table.ts';
 import { buildMatrixTable } from '../tensority/table-builder.ts';
 import { TableCache } from '../tensority/table-cache.ts';
 import type { TierName } from '../tensority/wasm/tiers.ts';
@@ -52,7 +53,12 @@ const TABLE_IDLE_MS = 5000;
  * works with, so it is forgotten some seconds after it was used; building it again takes 30 ms.
  */
 export function createTables(capacity = 1): TableProvider {
-  const cache = new TableCache({ capacity }, { build: buildMatrixTable });
+  const build = (seed: Seed): MatrixTable | Promise<MatrixTable> => {
+    // Before another one: those dropped so far. A chain's import goes through one every few seconds.
+    collectGarbage();
+    return buildMatrixTable(seed);
+  };
+  const cache = new TableCache({ capacity }, { build });
   let idle: NodeJS.Timeout | undefined;
   return (seed) => {
     clearTimeout(idle);
