@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { join, posix } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { BROWSER_SAFE } from './support/browser-safe.ts';
 import { type Import, importsOf } from './support/imports.ts';
 import { repoFiles, repoRoot } from './support/repo-files.ts';
 
@@ -101,26 +102,6 @@ const LAYERS: readonly Layer[] = [
   { path: 'src/index.ts', imports: EVERYTHING, packages: [] },
   { path: 'test/', imports: EVERYTHING, packages: EVERYTHING },
   { path: 'vitest.config.ts', imports: EVERYTHING, packages: ['vitest'] },
-];
-
-/** What also runs in a page: no Node built-ins, and at run time nothing but each other. */
-const BROWSER_SAFE: readonly string[] = [
-  'src/util/bytes.ts',
-  'src/util/errors.ts',
-  'src/util/json.ts',
-  'src/util/sha3.ts',
-  'src/util/u256.ts',
-  'src/web/',
-  'src/tensority/params.ts',
-  'src/tensority/seed.ts',
-  'src/tensority/smix.ts',
-  'src/tensority/matmul.ts',
-  'src/tensority/table.ts',
-  'src/tensority/reference.ts',
-  'src/tensority/hasher.ts',
-  'src/tensority/target.ts',
-  'src/chain/',
-  'drivers/webgpu/engine.ts',
 ];
 
 describe('layers', () => {

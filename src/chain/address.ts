@@ -10,9 +10,9 @@ import { concatBytes } from '../util/bytes.ts';
 import { InputError } from '../util/errors.ts';
 
 /** Bytes of the hash of a public key. */
-const KEY_HASH_BYTES = 20;
+export const KEY_HASH_BYTES = 20;
 /** Bytes of the hash of a script. */
-const SCRIPT_HASH_BYTES = 32;
+export const SCRIPT_HASH_BYTES = 32;
 
 /** The control program that pays to a public key, from the RIPEMD-160 of the key (20 bytes). */
 export function p2wpkhProgram(keyHash: Uint8Array): Uint8Array {

@@ -18,9 +18,9 @@ export interface Block {
 }
 
 /**
- * Reads a block that takes all of `bytes`, and computes its hash and the ids of its transactions.
- * These hold views of `bytes`, which must not be changed afterwards. Nothing is checked but the form.
- * Throws `InputError` naming `name` and the field.
+ * Reads a block that takes all of `bytes`, and computes its hash; the ids of its transactions are
+ * computed when they are asked for. These hold views of `bytes`, which must not be changed afterwards.
+ * Nothing is checked but the form. Throws `InputError` naming `name` and the field.
  */
 export function decodeBlock(bytes: Uint8Array, name = 'block'): Block {
   const { header, flag, bytesRead } = decodeHeader(bytes, name);

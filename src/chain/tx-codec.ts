@@ -20,7 +20,7 @@ import type {
 import { assetIdOf, type TxIds, txIds } from './tx-entries.ts';
 import { ByteReader } from './varint.ts';
 
-/** Bytes of a transaction without inputs and outputs: no transaction is shorter. */
+/** The fewest bytes that can be read as a transaction: flag, version, time range, two counts of 0. */
 export const MIN_TX_BYTES = 5;
 
 /**

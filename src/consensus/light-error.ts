@@ -12,6 +12,13 @@ export type LightProofDetail =
       readonly height: number;
       readonly refusal: RuleDetail;
     }
+  /** What stands in the run at `index` is no header: one of its fields cannot be hashed. */
+  | {
+      readonly code: 'malformed';
+      readonly index: number;
+      readonly height: number;
+      readonly reason: string;
+    }
   /** The transactions are not in the block, or not in this order. */
   | { readonly code: 'transactions'; readonly height: number }
   /** The statuses are not those of these transactions. */
@@ -32,6 +39,8 @@ function messageOf(detail: LightProofDetail): string {
       const where = `header ${detail.index} of the run, height ${detail.height}`;
       return `${where}: ${rule}: expected ${expected}, got ${actual}`;
     }
+    case 'malformed':
+      return `header ${detail.index} of the run, height ${detail.height}: ${detail.reason}`;
     case 'transactions':
       return `the proof does not lead to the transactions root of block ${detail.height}`;
     case 'statuses':

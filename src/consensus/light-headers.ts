@@ -19,7 +19,7 @@ import { bytesEqual, bytesToHex, concatBytes } from '../util/bytes.ts';
 import type { Branch, HashedHeader } from './branch.ts';
 import { blockWork, retargetAnchorHeight } from './difficulty.ts';
 import { checkHeader, checkProofOfWork, headerContext, type PowClaim } from './header-rules.ts';
-import { LightProofError } from './light-error.ts';
+import { type LightProofDetail, LightProofError } from './light-error.ts';
 import { MEDIAN_BLOCKS, RETARGET_BLOCKS } from './params.ts';
 import { RuleError } from './rule-error.ts';
 
@@ -66,11 +66,14 @@ export function anchorAncestors(height: number): readonly number[] {
 /**
  * An anchor from a hash that is trusted, such as a checkpoint, and the headers that lead up to it,
  * lowest first and without a gap. They must begin at the first of `anchorAncestors` or lower: at most
- * 2016 blocks below. Throws `LightProofError` 'anchor' if they do not or if a link is wrong.
+ * 2016 blocks below. Throws `LightProofError` 'anchor' if they do not, if a link is wrong or if one of
+ * them is no header at all.
  */
 export function anchorAt(trustedHash: Uint8Array, headers: readonly BlockHeader[]): LightAnchor {
   const header = headers.at(-1);
   if (header === undefined) throw badAnchor('at least one header', 'none');
+  // First, so that nothing is asked of a height that anybody could have made up.
+  checkHash(header, trustedHash);
   const needed = anchorAncestors(header.height);
   const lowest = needed[0] ?? header.height;
   const first = headers[0]!.height;
@@ -89,9 +92,9 @@ export function anchorAt(trustedHash: Uint8Array, headers: readonly BlockHeader[
 /**
  * Checks headers that follow the anchor, lowest first, and counts their work. All cheap rules are
  * checked for all headers first; the proof of work then stops at the first batch with a wrong one.
- * Throws `LightProofError`: 'anchor' if the anchor lacks an ancestor or contradicts itself, 'header'
- * for the first header that is refused, with the `RuleError` as its cause. Nothing is to be believed
- * of a run that was refused. Rejects with what `pow` rejects with.
+ * Throws `LightProofError`: 'anchor' if the anchor lacks an ancestor, contradicts itself or holds what
+ * is no header, 'header' for the first header that is refused, with the `RuleError` as its cause,
+ * 'malformed' for one that is none. Nothing is to be believed of a run that was refused. Rejects with what `pow` rejects with.
  */
 export async function verifyHeaders(
   anchor: LightAnchor,
@@ -102,7 +105,9 @@ export async function verifyHeaders(
   const firstHeight = anchor.header.height + 1;
   let work = 0n;
   const claims = headers.map((header, index): PowClaim => {
-    const hash = headerHash(header);
+    const hash = hashOr(header, (reason) => {
+      return { code: 'malformed', index, height: firstHeight + index, reason };
+    });
     const context = headerContext(branch.tip, branch);
     const claim = naming(firstHeight, index, () => checkHeader(header, hash, context, options.now));
     branch.append({ header, hash });
@@ -142,9 +147,9 @@ class LightBranch implements Branch {
   #tip: HashedHeader;
 
   constructor(anchor: LightAnchor) {
-    this.#tip = { header: anchor.header, hash: headerHash(anchor.header) };
+    this.#tip = { header: anchor.header, hash: anchorHash(anchor.header) };
     for (const header of anchor.ancestors) {
-      this.#known.set(header.height, { header, hash: headerHash(header) });
+      this.#known.set(header.height, { header, hash: anchorHash(header) });
     }
     this.#known.set(anchor.header.height, this.#tip);
     for (const height of anchorAncestors(anchor.header.height)) {
@@ -219,8 +224,22 @@ function naming<T>(firstHeight: number, index: number, check: () => T): T {
   }
 }
 
+/** The block hash; for what cannot be hashed, such as a negative height, an error of `detail`. */
+function hashOr(header: BlockHeader, detail: (reason: string) => LightProofDetail): Uint8Array {
+  try {
+    return headerHash(header);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new LightProofError(detail(error.message), error);
+  }
+}
+
+function anchorHash(header: BlockHeader): Uint8Array {
+  return hashOr(header, (actual) => ({ code: 'anchor', expected: 'a header', actual }));
+}
+
 function checkHash(header: BlockHeader, wanted: Uint8Array): void {
-  const hash = headerHash(header);
+  const hash = anchorHash(header);
   if (bytesEqual(hash, wanted)) return;
   throw badAnchor(`${bytesToHex(wanted)} at height ${header.height}`, bytesToHex(hash));
 }

@@ -1,6 +1,7 @@
 /**
  * The text of a key file: its members, and what is wrong with one that is none. A member that is not
- * listed here is refused, so nothing stands in a file that its password does not cover. No error
+ * listed here is refused, and so is one that is there twice, of which a person would read one and a
+ * program the other: nothing stands in a file that its password does not cover. No error
  * shows a value: the wrong file may be somebody's secret in plain text.
  */
 import { hexToBytes } from '../util/bytes.ts';
@@ -83,6 +84,8 @@ export function parseKeyFile(text: string): ParsedKeyFile {
   checkMembers(kdf, 'kdf.', ['name', 'n', 'r', 'p', 'salt']);
   const cipher = objectOf(file['cipher'], 'cipher');
   checkMembers(cipher, 'cipher.', ['name', 'nonce']);
+  const known = [file, kdf, cipher].reduce((sum, object) => sum + Object.keys(object).length, 0);
+  if (countMembers(text) !== known) throw malformed('file', 'every member once');
   const alias = file['alias'];
   if (alias !== undefined && !(typeof alias === 'string' && isAlias(alias))) {
     throw malformed('alias', ALIAS_FORM);
@@ -127,6 +130,16 @@ function parseJson(text: string): unknown {
     throw malformed('file', 'JSON');
   }
 }
+
+/** How many members all objects of a JSON text have, repeated ones and what they hold included. */
+function countMembers(text: string): number {
+  let count = 0;
+  for (const [, colon] of text.matchAll(STRING_AND_COLON)) if (colon !== undefined) count++;
+  return count;
+}
+
+/** A string, and whether it is the name of a member. */
+const STRING_AND_COLON = /"(?:[^"\\]|\\.)*"(\s*:)?/g;
 
 function objectOf(value: unknown, field: string): Members {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {

@@ -3,13 +3,18 @@
  * another unless that is asked for. A key that is overwritten is money that is gone.
  */
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
+import { link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { KeyFileError } from './keyfile-format.ts';
 
 export interface WriteKeyFileOptions {
   /** Replace what stands at the path. */
   readonly overwrite?: boolean;
+}
+
+/** What a file system may lack. */
+export interface WriteKeyFileParts {
+  readonly link: (existing: string, path: string) => Promise<void>;
 }
 
 /**
@@ -20,15 +25,15 @@ export async function writeKeyFile(
   path: string,
   text: string,
   options: WriteKeyFileOptions = {},
+  parts: WriteKeyFileParts = { link },
 ): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     await writeDurably(temporary, text);
     if (options.overwrite === true) await rename(temporary, path);
-    else await renameToFree(temporary, path);
-  } catch (error) {
+    else await putIfFree(temporary, path, text, parts);
+  } finally {
     await rm(temporary, { force: true });
-    throw error;
   }
   await syncDirectory(dirname(path));
 }
@@ -43,21 +48,35 @@ async function writeDurably(path: string, text: string): Promise<void> {
   }
 }
 
-/** A rename replaces; so the name is claimed first, by an empty file that only one can create. */
-async function renameToFree(from: string, path: string): Promise<void> {
-  const claim = await open(path, 'wx', 0o600).catch((cause: NodeJS.ErrnoException) => {
-    throw cause.code === 'EEXIST' ? new KeyFileError({ code: 'exists', path }, { cause }) : cause;
-  });
-  await claim.close();
+/**
+ * A second name for the whole file, given only if nobody has it: there is no moment at which a part
+ * of the file stands there, nor one at which somebody else's could be replaced.
+ */
+async function putIfFree(
+  temporary: string,
+  path: string,
+  text: string,
+  parts: WriteKeyFileParts,
+): Promise<void> {
   try {
-    await rename(from, path);
-  } catch (error) {
-    await rm(path, { force: true });
-    throw error;
+    await parts.link(temporary, path);
+  } catch (cause) {
+    if (isTaken(cause)) throw new KeyFileError({ code: 'exists', path }, { cause });
+    // No hard links (FAT, some network drives), which every system says otherwise; or something else,
+    // which then says so itself. Writing to the name is whole or not at all only as long as nothing
+    // breaks off: a kill leaves a part of the file, with the whole one beside it. Such a part is left
+    // there even on an error, since by now the name could be somebody else's file.
+    await writeDurably(path, text).catch((error: unknown) => {
+      throw isTaken(error) ? new KeyFileError({ code: 'exists', path }, { cause: error }) : error;
+    });
   }
 }
 
-/** Makes the rename last. Not every system opens directories: there it is left to the system. */
+function isTaken(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'EEXIST';
+}
+
+/** Makes the new name last. Not every system opens directories: there it is left to the system. */
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r').catch(() => undefined);
   if (directory === undefined) return;

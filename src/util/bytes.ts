@@ -3,7 +3,7 @@ import { InputError } from './errors.ts';
 
 /** Lower-case hex of `bytes`, in order. */
 export function bytesToHex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+  return hexForm.encode(bytes);
 }
 
 /**
@@ -21,7 +21,7 @@ export function hexToBytes(hex: string, field: string, length?: number): Uint8Ar
     throw new InputError(field, want, `"${char}" at position ${bad}`);
   }
   if (hex.length % 2 !== 0) throw new InputError(field, want, `${hex.length} digits`);
-  return new Uint8Array(Buffer.from(hex, 'hex'));
+  return hexForm.decode(hex);
 }
 
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
@@ -51,4 +51,56 @@ export function writeU64(bytes: Uint8Array, offset: number, value: bigint): void
     throw new RangeError(`expected an unsigned 64-bit integer, got ${value}`);
   }
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).setBigUint64(offset, value, true);
+}
+
+/** The work of the two hex functions: `decode` gets whole bytes of hex digits and nothing else. */
+interface HexForm {
+  encode(bytes: Uint8Array): string;
+  decode(hex: string): Uint8Array;
+}
+
+/** Methods of `Uint8Array` in newer engines. */
+interface HexMethods {
+  readonly toHex?: (this: Uint8Array) => string;
+}
+interface HexStatics {
+  readonly fromHex?: (hex: string) => Uint8Array;
+}
+
+const hexForm: HexForm = engineHex() ?? bufferHex() ?? plainHex();
+
+function engineHex(): HexForm | undefined {
+  const { toHex } = Uint8Array.prototype as HexMethods;
+  const { fromHex } = Uint8Array as HexStatics;
+  if (toHex === undefined || fromHex === undefined) return undefined;
+  return {
+    encode: (bytes) => toHex.call(bytes),
+    decode: (hex) => fromHex.call(Uint8Array, hex),
+  };
+}
+
+function bufferHex(): HexForm | undefined {
+  const NodeBuffer = globalThis.Buffer as typeof Buffer | undefined;
+  if (NodeBuffer === undefined) return undefined;
+  return {
+    encode: (bytes) =>
+      NodeBuffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex'),
+    decode: (hex) => new Uint8Array(NodeBuffer.from(hex, 'hex')),
+  };
+}
+
+/** For pages in browsers without either. */
+function plainHex(): HexForm {
+  const pairs = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+  return {
+    encode: (bytes) => {
+      let hex = '';
+      for (const byte of bytes) hex += pairs[byte];
+      return hex;
+    },
+    decode: (hex) =>
+      Uint8Array.from({ length: hex.length / 2 }, (_, i) =>
+        Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16),
+      ),
+  };
 }

@@ -5,13 +5,12 @@
  * The forms are recognised by their instructions, not by the bytes people usually write: `51 14 …`
  * and `4c 00 14 …` are standard as well, and since they are not converted anyone can spend them.
  */
+import { KEY_HASH_BYTES, programHash, SCRIPT_HASH_BYTES } from '../chain/address.ts';
 import { concatBytes, hexToBytes } from '../util/bytes.ts';
 import { OP } from './opcodes.ts';
 import { intToBytes } from './value.ts';
 
 const KEY_BYTES = 32;
-const KEY_HASH_BYTES = 20;
-const SCRIPT_HASH_BYTES = 32;
 
 export interface Instruction {
   readonly opcode: number;
@@ -96,28 +95,14 @@ export function isStandardProgram(program: Uint8Array): boolean {
   );
 }
 
-/** `00 14 <20 bytes>`: pays to whoever signs with the key of this hash. */
-export function isKeyHashProgram(program: Uint8Array): boolean {
-  return isVersion0Program(program, KEY_HASH_BYTES);
-}
-
-/** `00 20 <32 bytes>`: pays to whoever shows the script of this hash and satisfies it. */
-export function isScriptHashProgram(program: Uint8Array): boolean {
-  return isVersion0Program(program, SCRIPT_HASH_BYTES);
-}
-
-function isVersion0Program(program: Uint8Array, hashBytes: number): boolean {
-  return program.length === 2 + hashBytes && program[0] === OP.FALSE && program[1] === hashBytes;
-}
-
 /**
  * What runs to spend an output, or to issue, under `controlProgram`: the two hash forms stand for
  * longer programs, every other one is itself.
  */
 export function executedProgram(controlProgram: Uint8Array): Uint8Array {
-  if (isKeyHashProgram(controlProgram)) return keyHashCheck(controlProgram.subarray(2));
-  if (isScriptHashProgram(controlProgram)) return scriptHashCheck(controlProgram.subarray(2));
-  return controlProgram;
+  const hash = programHash(controlProgram);
+  if (hash === undefined) return controlProgram;
+  return hash.length === KEY_HASH_BYTES ? keyHashCheck(hash) : scriptHashCheck(hash);
 }
 
 /** Arguments: signature, public key. `hash` is the RIPEMD-160 of the 32-byte key. */

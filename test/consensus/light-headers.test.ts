@@ -280,6 +280,39 @@ describe('a tampered run is refused', () => {
     expect((error as LightProofError).cause).toBeInstanceOf(RuleError);
   });
 
+  it.each<[Partial<BlockHeader>, string]>([
+    [{ bits: -1n }, 'an unsigned 64-bit integer, got -1'],
+    [{ nonce: 1n << 64n }, 'an unsigned 64-bit integer, got 18446744073709551616'],
+    [{ height: 600.5 }, '"height" expected an integer 0 … 2^53−1, got 600.5'],
+    [{ timestamp: Number.NaN }, '"timestamp" expected an integer 0 … 2^53−1, got NaN'],
+    [{ previousBlockHash: new Uint8Array(31) }, '"previousBlockHash" expected 32 bytes, got 31'],
+  ])('with %o, which is no header, as an anchor with it is', async (change, reason) => {
+    const run = verify(
+      anchor,
+      tampered(7, () => change),
+    );
+    const detail = await refusalOf(run);
+    expect(detail).toMatchObject({ code: 'malformed', index: 7, height: 608 });
+    await expect(run).rejects.toThrow(`header 7 of the run, height 608: `);
+    await expect(run).rejects.toThrow(reason);
+
+    const refused = {
+      code: 'anchor',
+      expected: 'a header',
+      actual: expect.stringContaining(reason),
+    };
+    const header = { ...anchor.header, ...change };
+    expect(await refusalOf(verify({ ...anchor, header }, headers))).toMatchObject(refused);
+    const ancestors = [...anchor.ancestors.slice(1), { ...anchor.ancestors[0]!, ...change }];
+    expect(await refusalOf(verify({ ...anchor, ancestors }, headers))).toMatchObject(refused);
+    const leading = solonetRun(0, 600);
+    for (const at of [600, 300]) {
+      const broken = leading.with(at, { ...leading[at]!, ...change });
+      const found = refusalOf((async () => anchorAt(hashOf(600), broken))());
+      expect(await found, `at ${at}`).toMatchObject({ code: 'anchor' });
+    }
+  });
+
   it('and blames nobody for a time too far ahead', async () => {
     const tip = { ...headers[19]!, timestamp: NOW + 3_601 };
     const detail = await refusalOf(verify(anchor, headers.with(19, tip)));

@@ -20,9 +20,9 @@ import { encodeU32 } from '../../src/store/records.ts';
 import { bytesToHex, hexToBytes } from '../../src/util/bytes.ts';
 import { ChainRig } from '../support/chain-rig.ts';
 import { repoRoot } from '../support/repo-files.ts';
-import { decodeAll, knownHasher, solonetChain } from '../support/solonet-chain.ts';
+import { chainLines, decodeAll, knownHasher, solonetChain } from '../support/solonet-chain.ts';
 import { expectRefusal, NodeProcess, runNode } from './node-process.ts';
-import { type Ended, expectSuccess, lastLine } from './program-process.ts';
+import { expectSuccess, jsonOf } from './program-process.ts';
 
 const vector = solonetChain();
 const lines = vector.blocks.map(({ raw_block }) => raw_block);
@@ -44,16 +44,7 @@ function file(name: string, content: string | Uint8Array): string {
 }
 
 /** Blocks `from` … `to` of the chain, one a line. */
-function blocks(from: number, to: number): string {
-  return lines
-    .slice(from, to + 1)
-    .map((line) => `${line}\n`)
-    .join('');
-}
-
-function jsonOf(ended: Ended): Readonly<Record<string, unknown>> {
-  return JSON.parse(lastLine(ended)) as Readonly<Record<string, unknown>>;
-}
+const blocks = (from: number, to: number): string => chainLines(vector, from, to);
 
 describe('help', () => {
   it('fits 100 columns, that of the commands too, and names the commands', async () => {

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SOLONET_CHAIN_FILE, solonetChain } from '../support/solonet-chain.ts';
+import { chainLines, SOLONET_CHAIN_FILE, solonetChain } from '../support/solonet-chain.ts';
 import { expectRefusal, NodeProcess, runNode } from './node-process.ts';
-import { type Ended, expectSuccess, lastLine } from './program-process.ts';
+import { expectSuccess, jsonOf, lastLine } from './program-process.ts';
 
 const vector = solonetChain();
 const lines = vector.blocks.map(({ raw_block }) => raw_block);
@@ -37,16 +37,7 @@ function file(name: string, content: string | Uint8Array): string {
 }
 
 /** Blocks `from` … `to` of the chain, one a line. */
-function blocks(from: number, to: number): string {
-  return lines
-    .slice(from, to + 1)
-    .map((line) => `${line}\n`)
-    .join('');
-}
-
-function jsonOf(ended: Ended): Readonly<Record<string, unknown>> {
-  return JSON.parse(lastLine(ended)) as Readonly<Record<string, unknown>>;
-}
+const blocks = (from: number, to: number): string => chainLines(vector, from, to);
 
 describe('the whole chain', () => {
   const data = dataOptions('whole');

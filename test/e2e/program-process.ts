@@ -127,6 +127,11 @@ export function lastLine({ stdout }: Ended): string {
   return stdout.trimEnd().split('\n').at(-1) ?? '';
 }
 
+/** The object that `--json` prints. */
+export function jsonOf(ended: Ended): Readonly<Record<string, unknown>> {
+  return JSON.parse(lastLine(ended)) as Readonly<Record<string, unknown>>;
+}
+
 /** The program refused: this code, one line on standard error that holds `text`, no stack trace. */
 export function expectRefusalOf(
   program: ProgramName,

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,6 +40,49 @@ describe('writeKeyFile', () => {
     expect(winners).toHaveLength(1);
     expect(await readFile(path, 'utf8')).toBe(texts[winners[0]!]);
     expect(await readdir(folder)).toEqual(['pool.key']);
+  });
+
+  it('is never seen but whole, so that a kill at any moment leaves no part of it', async () => {
+    const sizes = new Set<number>();
+    let watching = true;
+    const watch = (): void => {
+      const found = statSync(path, { throwIfNoEntry: false });
+      if (found !== undefined) sizes.add(found.size);
+      if (watching) setImmediate(watch);
+    };
+    watch();
+    for (let i = 0; i < 20; i++) {
+      await writeKeyFile(path, 'x'.repeat(500));
+      await rm(path);
+    }
+    await writeKeyFile(path, 'x'.repeat(500));
+    watching = false;
+    watch();
+    expect([...sizes]).toEqual([500]);
+  });
+
+  describe('where there are no hard links', () => {
+    const parts = {
+      link: async () => {
+        throw Object.assign(new Error('EPERM: operation not permitted, link'), { code: 'EPERM' });
+      },
+    };
+
+    it('writes the file all the same', async () => {
+      await writeKeyFile(path, 'secret\n', {}, parts);
+      expect(await readFile(path, 'utf8')).toBe('secret\n');
+      expect((await stat(path)).mode & 0o777).toBe(0o600);
+      expect(await readdir(folder)).toEqual(['pool.key']);
+    });
+
+    it('does not touch what is there already', async () => {
+      await writeFile(path, 'the only copy');
+      await expect(writeKeyFile(path, 'another', {}, parts)).rejects.toMatchObject({
+        detail: { code: 'exists', path },
+      });
+      expect(await readFile(path, 'utf8')).toBe('the only copy');
+      expect(await readdir(folder)).toEqual(['pool.key']);
+    });
   });
 
   it('replaces when asked to, and the new file is private whatever the old one was', async () => {

@@ -209,6 +209,25 @@ describe('openKeyFile', () => {
     }
   });
 
+  it('refuses a member that is there twice, of which somebody could read the other one', async () => {
+    const text = JSON.stringify(members(file));
+    const xpub = '00'.repeat(64);
+    for (const twice of [
+      text.replace('{', `{"xpub":"${xpub}",`),
+      text.replace('{', `{"xp\\u0075b" : "${xpub}",`),
+      text.replace('{', '{"alias":{"format":["xpub"]},'),
+      text.replace('{', '{"kdf":{},'),
+      text.replace('{"name":"scrypt"', '{"name":"none","name":"scrypt"'),
+      text.replace('"nonce"', '"nonce":"","nonce"'),
+    ]) {
+      expect(JSON.stringify(JSON.parse(twice)), twice).toHaveLength(text.length);
+      const expected = 'every member once';
+      expect(await refusal(twice), twice).toEqual({ code: 'malformed', field: 'file', expected });
+    }
+    const quoted = await createKeyFile(xprvSecret, PASSWORD, { ...CHEAP, alias: '"a":1,\\' });
+    expect(readPublicKeyFile(quoted).alias).toBe('"a":1,\\');
+  });
+
   it('refuses a derivation out of bounds before it runs', async () => {
     for (const n of [1, 512, 1025, 2 ** 21, 2 ** 40, 2 ** 53, 1e300, -1024, 0.5, '1024']) {
       expect(await refusal(editedKdf({ n })), `n ${n}`).toMatchObject({ field: 'kdf.n' });

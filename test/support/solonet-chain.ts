@@ -35,6 +35,14 @@ export function solonetChain(): SolonetChain {
   return JSON.parse(gunzipSync(readFileSync(SOLONET_CHAIN_FILE)).toString('utf8')) as SolonetChain;
 }
 
+/** Blocks `from` … `to`, one in hex a line. */
+export function chainLines(chain: SolonetChain, from: number, to: number): string {
+  return chain.blocks
+    .slice(from, to + 1)
+    .map(({ raw_block }) => `${raw_block}\n`)
+    .join('');
+}
+
 export function decodeAll(chain: SolonetChain): readonly Block[] {
   return chain.blocks.map(({ raw_block }) => decodeBlock(hexToBytes(raw_block, 'raw_block')));
 }

@@ -1,5 +1,5 @@
 import { sha3_256 } from '@noble/hashes/sha3.js';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { bytesToHex } from '../../src/util/bytes.ts';
 import { sha3 } from '../../src/util/sha3.ts';
 import { seededRandom } from '../support/random.ts';
@@ -30,5 +30,48 @@ describe('sha3', () => {
     const kept = digest.slice();
     for (let i = 0; i < 1000; i++) sha3(buffer);
     expect(digest).toEqual(kept);
+  });
+});
+
+describe('sha3 of a Node that', () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+    vi.resetModules();
+  });
+
+  /** The module as it comes up beside such a crypto module. */
+  async function loadedBeside(crypto: object): Promise<typeof sha3> {
+    vi.spyOn(process, 'getBuiltinModule').mockReturnValue(crypto);
+    vi.resetModules();
+    return (await import('../../src/util/sha3.ts')).sha3;
+  }
+
+  const refusal = new Error('Digest method not supported');
+  it.each([
+    ['has no one-shot hash', {}],
+    [
+      'has no SHA3',
+      {
+        hash: () => {
+          throw refusal;
+        },
+      },
+    ],
+    ['gives something else', { hash: () => new Uint8Array(32) }],
+    ['gives too little', { hash: () => new Uint8Array(31) }],
+  ])('%s is the portable one', async (_name, crypto) => {
+    const portable = await loadedBeside(crypto);
+    for (const length of [0, 32, 1000]) {
+      const data = new Uint8Array(length).fill(length);
+      expect(bytesToHex(portable(data))).toBe(bytesToHex(sha3(data)));
+    }
+  });
+
+  it('can, is its own', async () => {
+    const { hash } = await import('node:crypto');
+    const seen = vi.fn(hash);
+    const native = await loadedBeside({ hash: seen });
+    expect(bytesToHex(native(Uint8Array.of(1)))).toBe(bytesToHex(sha3_256(Uint8Array.of(1))));
+    expect(seen).toHaveBeenLastCalledWith('sha3-256', Uint8Array.of(1), 'buffer');
   });
 });

@@ -4,8 +4,6 @@ import { OP } from '../../src/vm/opcodes.ts';
 import {
   buildProgram,
   executedProgram,
-  isKeyHashProgram,
-  isScriptHashProgram,
   isStandardProgram,
   multisigProgram,
   parseInstruction,
@@ -122,13 +120,6 @@ describe('executedProgram', () => {
       const program = hex(text);
       expect(executedProgram(program), text).toBe(program);
     }
-  });
-
-  it('tells the forms apart', () => {
-    expect(isKeyHashProgram(hex(`0014${HASH20}`))).toBe(true);
-    expect(isScriptHashProgram(hex(`0014${HASH20}`))).toBe(false);
-    expect(isScriptHashProgram(hex(`0020${HASH32}`))).toBe(true);
-    expect(isKeyHashProgram(hex(`5114${HASH20}`))).toBe(false);
   });
 });
 
