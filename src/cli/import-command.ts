@@ -8,7 +8,7 @@ import { type BlockFile, BlockFileError, openBlockFile } from './block-file.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { BlockImport, type ImportChain, ImportError } from './import-blocks.ts';
 import type { ImportOptions } from './node-options.ts';
-import { openReport, openStore, type Report } from './node-parts.ts';
+import { openReport, openStore, type Report, unixTime } from './node-parts.ts';
 import { printResult, rounded } from './output.ts';
 import { openVerifier } from './pow-parts.ts';
 
@@ -58,7 +58,7 @@ async function importFrom(
         store,
         verifier: pow.verifier,
         clock: systemClock,
-        now: () => Math.floor(Date.now() / 1000),
+        now: unixTime,
         log: report.log.tagged('chain'),
       },
     );

@@ -70,6 +70,11 @@ export function openReport(
   return { log, progress };
 }
 
+/** The wall clock of the rules: seconds since 1970. */
+export function unixTime(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
 function storedNetwork({ name, genesis }: Network): {
   readonly name: string;
   readonly genesis: Network['genesis'];

@@ -1,7 +1,7 @@
 /** `bytom-node verify-chain`: is the stored chain right? Changes nothing. */
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import type { VerifyChainOptions } from './node-options.ts';
-import { openReport, openStore } from './node-parts.ts';
+import { openReport, openStore, unixTime } from './node-parts.ts';
 import { printResult } from './output.ts';
 import { openVerifier } from './pow-parts.ts';
 import { verifyChain } from './verify-chain.ts';
@@ -19,7 +19,7 @@ export async function verifyChainCommand(
         network: options.network,
         store,
         verifier: pow.verifier,
-        now: () => Math.floor(Date.now() / 1000),
+        now: unixTime,
         onProgress: (done) => progress.update(done),
         signal,
       });

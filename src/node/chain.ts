@@ -7,7 +7,6 @@
  * run ahead of the turn is the proof of work, which takes nearly all of the time: it is begun as soon
  * as the header is right, for hundreds of blocks at a time, and its verdict depends on nothing else.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Block } from '../chain/block.ts';
 import type { BlockHeader } from '../chain/header.ts';
 import type { HashedHeader } from '../consensus/branch.ts';
@@ -34,10 +33,9 @@ import { FlushPolicy } from './flush-policy.ts';
 import type { PowPriority } from './hash-queue.ts';
 import { OrphanPool } from './orphans.ts';
 import { ProofsAhead } from './proofs-ahead.ts';
+import { Slice } from './slices.ts';
 import { type Submission, Submissions, type SubmitOutcome } from './submissions.ts';
 
-/** How long blocks are added before everything else gets a turn: requests, timers, peers. */
-const SLICE_MS = 20;
 const MAX_PENDING = 4096;
 const MAX_PENDING_BYTES = 64 * 2 ** 20;
 /** About what a header takes. */
@@ -259,17 +257,14 @@ export class Chain {
 
   /** Takes the submissions one by one. Never rejects. */
   async #run(): Promise<void> {
-    const { clock } = this.#parts;
     // `submit` returns first: what else is submitted in this turn shares the verifier's batches.
     await Promise.resolve();
-    let sliceStart = clock.now();
+    const slice = new Slice(this.#parts.clock);
     for (;;) {
       const submission = this.#submissions.start();
       if (submission === undefined) break;
       await this.#takeTurn(submission);
-      if (clock.now() - sliceStart < SLICE_MS) continue;
-      await nextTurn();
-      sliceStart = clock.now();
+      if (slice.isOver) await slice.end();
     }
     this.#running = undefined;
   }
