@@ -22,7 +22,29 @@ export function transactionsRoot(transactions: readonly Pick<Tx, 'id'>[]): Uint8
 
 /** The root that a header names `transactionStatusHash`: for each transaction, whether it failed. */
 export function statusRoot(statusFail: readonly boolean[]): Uint8Array {
-  return merkleRoot(statusFail.map(statusLeaf));
+  if (statusFail.length === 0) return merkleRoot([]);
+  const failedBefore = new Uint32Array(statusFail.length + 1);
+  statusFail.forEach((isFailed, i) => {
+    failedBefore[i + 1] = failedBefore[i]! + Number(isFailed);
+  });
+  // Nearly all are good, and a subtree of nothing else depends on its size alone.
+  const good = new Map<number, Uint8Array>([[1, leafHash(STATUS_GOOD)]]);
+  const goodRoot = (count: number): Uint8Array => {
+    let root = good.get(count);
+    if (root === undefined) {
+      const left = leftLeaves(count);
+      root = branchHash(goodRoot(left), goodRoot(count - left));
+      good.set(count, root);
+    }
+    return root;
+  };
+  const root = (start: number, end: number): Uint8Array => {
+    if (failedBefore[start] === failedBefore[end]) return goodRoot(end - start);
+    if (end - start === 1) return leafHash(STATUS_FAILED);
+    const middle = start + leftLeaves(end - start);
+    return branchHash(root(start, middle), root(middle, end));
+  };
+  return root(0, statusFail.length);
 }
 
 /** What the tree of statuses holds for a transaction: JSON, in ASCII. */

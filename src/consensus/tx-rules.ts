@@ -19,6 +19,9 @@ import { finish, type Validation } from './validation.ts';
 export type { GasState } from './gas.ts';
 export type { TxContext } from './tx-form.ts';
 
+/** Most transactions have fewer inputs, and take one step. */
+const INPUTS_A_STEP = 16;
+
 export type TxVerdict =
   | { readonly result: 'ok'; readonly gas: GasState; readonly error?: never }
   /** It may stand in a block, marked as failed. */
@@ -34,7 +37,7 @@ export function validateTx(tx: Tx, context: TxContext): TxVerdict {
   return finish(validatingTx(tx, context));
 }
 
-/** `validateTx` in steps. */
+/** `validateTx` in steps: one for some inputs, and more where a program takes long. */
 export function* validatingTx(tx: Tx, context: TxContext): Validation<TxVerdict> {
   const gas = createGasAccount();
   try {
@@ -65,6 +68,7 @@ function* validatingEntries(
     if (done.has(i)) return;
     yield* validatingInput(tx, i, context, gas);
     done.add(i);
+    if (done.size % INPUTS_A_STEP === 0) yield;
   };
   for (const [i, input] of tx.inputs.entries()) {
     if (input.type === 'coinbase' || (input.type === 'spend' && isBtm(input.assetId))) {

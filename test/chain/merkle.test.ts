@@ -42,6 +42,17 @@ describe('roots', () => {
     }
   });
 
+  it('of statuses are those over their leaves, however many have failed', () => {
+    const random = seededRandom(77);
+    for (let count = 0; count < 70; count++) {
+      for (const part of [0, 0.05, 0.5, 1]) {
+        const statusFail = Array.from({ length: count }, () => random() < part);
+        const name = `${count} statuses, ${part} failed`;
+        expect(statusRoot(statusFail), name).toEqual(merkleRoot(statusFail.map(statusLeaf)));
+      }
+    }
+  });
+
   it('take leaves of any length', () => {
     expect(merkleRoot([new Uint8Array(0)])).toEqual(sha3(Uint8Array.of(0)));
     const leaf = new Uint8Array(100).fill(5);
