@@ -46,6 +46,11 @@ const LAYERS: readonly Layer[] = [
   },
   { path: 'src/store/', imports: ['src/util/', 'src/chain/'], packages: ['lmdb'] },
   {
+    path: 'src/p2p/',
+    imports: ['src/util/', 'src/keys/', 'src/chain/'],
+    packages: ['@noble/ciphers', '@noble/curves', '@noble/hashes'],
+  },
+  {
     path: 'src/node/',
     imports: [
       'src/util/',
@@ -55,8 +60,9 @@ const LAYERS: readonly Layer[] = [
       'src/vm/',
       'src/consensus/',
       'src/store/',
+      'src/p2p/',
     ],
-    packages: [],
+    packages: ['fastify', 'prom-client', 'zod'],
   },
   {
     path: 'src/stratum/',
