@@ -9,8 +9,9 @@
  */
 import type { Block } from '../chain/block.ts';
 import type { BlockHeader } from '../chain/header.ts';
+import type { UtxoView } from '../chain/utxo.ts';
 import type { HashedHeader } from '../consensus/branch.ts';
-import type { HeaderContext } from '../consensus/header-rules.ts';
+import { checkProofOfWork, type HeaderContext } from '../consensus/header-rules.ts';
 import type { Network } from '../consensus/network.ts';
 import type { RuleError } from '../consensus/rule-error.ts';
 import type { IndexEntry } from '../store/chain-store.ts';
@@ -119,6 +120,16 @@ export class Chain {
     return this.#parts.store.block(hash);
   }
 
+  /** The wire form of a known block, which costs no decoding: what is sent on. */
+  blockBytes(hash: Uint8Array): Uint8Array | undefined {
+    return this.#parts.store.blockBytes(hash);
+  }
+
+  /** The coins that are unspent at the tip. */
+  get utxos(): UtxoView {
+    return this.#parts.store.utxos;
+  }
+
   /** On the main chain. */
   hashAt(height: number): Uint8Array | undefined {
     return this.#parts.store.mainHash(height);
@@ -154,6 +165,23 @@ export class Chain {
       this.#next = this.#acceptance.contextAfter(tip);
     }
     return this.#next;
+  }
+
+  /**
+   * Checks a header whose parent is stored, proof of work and all, before anybody has looked at the
+   * block: decoded, a block takes some fifteen times its bytes, and only work pays for that. What the
+   * verifier finds out it keeps, so `submit` does not compute it again. Rejects `RuleError`, `PowError`,
+   * `ChainError`, the signal's reason; `RangeError` if the parent is not stored.
+   */
+  async proveHeader(block: HashedHeader, options: SubmitOptions): Promise<void> {
+    const { priority, signal } = options;
+    signal?.throwIfAborted();
+    this.#checkRunning();
+    const parent = this.entry(block.header.previousBlockHash);
+    if (parent === undefined) throw new RangeError('"block" expected one whose parent is stored');
+    const claim = this.#acceptance.checkHeader(block, parent);
+    const { powHash } = await this.#parts.verifier.verify(claim, priority, signal);
+    checkProofOfWork(claim, powHash);
   }
 
   /** Called whenever the tip has changed, before the submission settles. Returns how to end it. */
