@@ -1,6 +1,7 @@
 /** Options that several of our programs have, and how an option before a command's name is taken. */
 import { type Command, Option } from 'commander';
 import { TIER_NAMES, type TierName } from '../tensority/wasm/tiers.ts';
+import type { LogLevel } from '../util/log.ts';
 import { oneOf, optionError, wholeNumber } from './option-values.ts';
 
 /** Makes an option that the environment can give too, under the name that stands last. */
@@ -46,6 +47,28 @@ export function helpOption(): Option {
   return new Option('-h, --help', 'print this help');
 }
 
+/** Where the log goes, and what it looks like. */
+export function addLogOptions(command: Command, option: OptionMaker): void {
+  command
+    .addOption(
+      option('--log-format <form>', 'text, or json: one object a line', 'LOG_FORMAT')
+        .argParser(oneOf('log-format', ['text', 'json'] as const))
+        .default('text'),
+    )
+    .addOption(
+      option('--log-level <level>', LOG_LEVELS.join(', '), 'LOG_LEVEL')
+        .argParser(oneOf('log-level', LOG_LEVELS))
+        .default('info'),
+    )
+    .addOption(option('--log-file <file>', 'append the log to a file as well', 'LOG_FILE'));
+}
+
+export function noColorOption(): Option {
+  return new Option('--no-color', 'no colors; NO_COLOR in the environment does the same');
+}
+
+const LOG_LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error'];
+
 export function jsonOption(): Option {
   return new Option('--json', 'print one JSON object as the last line');
 }
@@ -55,16 +78,29 @@ export function jsonOption(): Option {
  * `hash --threads 1 …`. One that it does not know is an error, not silence.
  */
 export function ownOptions<T>(command: Command): T {
-  const { parent } = command;
-  for (const { long, name, key } of (parent?.options ?? []).map(namesOf)) {
-    if (parent?.getOptionValueSource(key) !== 'cli') continue;
+  for (let parent = command.parent; parent !== null; parent = parent.parent) {
+    takeOptions(command, parent);
+  }
+  return command.opts<object>() as T;
+}
+
+function takeOptions(command: Command, parent: Command): void {
+  for (const { long, name, key } of parent.options.map(namesOf)) {
+    if (parent.getOptionValueSource(key) !== 'cli') continue;
     if (!command.options.some((own) => own.name() === name)) {
+      // One of a pair: "--rpc <address>" was not what set it, but "--no-rpc", or the other way round.
+      if (!isWhatSet(parent, name, key)) continue;
       throw optionError(`option '${long}' has no meaning for ${command.name()}`);
     }
     if (command.getOptionValueSource(key) === 'cli') continue;
     command.setOptionValueWithSource(key, parent.getOptionValue(key), 'cli');
   }
-  return command.opts<object>() as T;
+}
+
+function isWhatSet(parent: Command, name: string, key: string): boolean {
+  const pair = parent.options.filter((option) => option.attributeName() === key);
+  const isNegated = pair.find((option) => option.name() === name)?.negate === true;
+  return pair.length === 1 || isNegated === (parent.getOptionValue(key) === false);
 }
 
 function namesOf(given: Option): Record<'long' | 'name' | 'key', string> {

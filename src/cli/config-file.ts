@@ -9,7 +9,10 @@ import { type JsonValue, parseExact } from '../util/json.ts';
 import { readAt } from './option-values.ts';
 
 /** Options that may be given more than once: an array stands for one after the other. */
-const REPEATED: ReadonlySet<string> = new Set(['url', 'user', 'pass']);
+const REPEATED: ReadonlySet<string> = new Set([
+  ...['url', 'user', 'pass'],
+  ...['connect', 'seed', 'rpc-allow-host', 'rpc-allow-origin'],
+]);
 /** Options whose value is a list with commas: an array stands for that list. */
 const LISTS: ReadonlySet<string> = new Set(['device', 'intensity']);
 
@@ -19,6 +22,7 @@ const LISTS: ReadonlySet<string> = new Set(['device', 'intensity']);
  * environment stay. Throws a `CommanderError` or `InputError` that names the file and the member.
  */
 export function applyConfigFile(command: Command, path: string): void {
+  const setBy = new Map<string, string>();
   for (const [name, value] of Object.entries(readObject(path))) {
     const option = command.options.find((candidate) => candidate.name() === name);
     if (option === undefined || name === 'config' || name === 'version') {
@@ -26,10 +30,23 @@ export function applyConfigFile(command: Command, path: string): void {
     }
     const key = option.attributeName();
     const parsed = readAt(`config ${path}`, () => optionValue(option, value));
+    // `"no-rpc": false` takes nothing away from `--rpc <address>`, and gives it no value.
+    if (option.negate && parsed === true && hasCounterpart(command, option)) continue;
+    const other = setBy.get(key);
+    if (other !== undefined) {
+      throw new InputError(`config ${path}`, `one of "${other}" and "${name}"`, 'both');
+    }
+    setBy.set(key, name);
     const source = command.getOptionValueSource(key);
     if (source !== undefined && source !== 'default') continue;
     command.setOptionValueWithSource(key, parsed, 'config');
   }
+}
+
+/** Whether the same setting can be given a value, by an option without the `no-`. */
+function hasCounterpart(command: Command, option: Option): boolean {
+  const key = option.attributeName();
+  return command.options.some((other) => other !== option && other.attributeName() === key);
 }
 
 function readObject(path: string): Readonly<Record<string, JsonValue>> {

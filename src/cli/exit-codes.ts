@@ -2,6 +2,7 @@
 import { CommanderError } from 'commander';
 import { DriverError } from '../../drivers/driver.ts';
 import { SourceError } from '../../miner/job-source.ts';
+import { MnemonicError } from '../keys/mnemonic.ts';
 import { PowError } from '../node/pow-error.ts';
 import { HasherError } from '../tensority/hasher.ts';
 import { InputError } from '../util/errors.ts';
@@ -24,7 +25,7 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommanderError) {
     return error.exitCode === 0 ? EXIT.ok : EXIT.badConfiguration;
   }
-  if (error instanceof InputError) return EXIT.badConfiguration;
+  if (error instanceof InputError || error instanceof MnemonicError) return EXIT.badConfiguration;
   if (error instanceof KernelsDisagreeError || error instanceof HasherError) return EXIT.hardware;
   if (error instanceof PowError) {
     switch (error.detail.code) {

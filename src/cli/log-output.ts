@@ -5,6 +5,8 @@ import { createLogger, type Logger, type LogLevel } from '../util/log.ts';
 import { printError } from './output.ts';
 
 export interface LogSettings {
+  /** The program, for what is said beside the log. */
+  readonly program?: string;
   readonly logFormat: 'text' | 'json';
   readonly logLevel: LogLevel;
   readonly logFile?: string;
@@ -26,11 +28,11 @@ export interface Terminal {
 
 /**
  * Throws an `InputError` if the file cannot be opened. If it cannot be written later (a full disk),
- * that is said once, and mining goes on.
+ * that is said once, and the work goes on.
  */
 export function openLog(settings: LogSettings, terminal: Terminal = process.stdout): LogOutput {
-  const { logFile, logFormat: format, logLevel: level } = settings;
-  const file = logFile === undefined ? undefined : openLogFile(logFile);
+  const { program = 'bytom-miner', logFile, logFormat: format, logLevel: level } = settings;
+  const file = logFile === undefined ? undefined : openLogFile(logFile, program);
   let isOpen = true;
   let now = new Date();
   const common = { level, format, now: () => now };
@@ -83,7 +85,7 @@ interface LogFile {
   readonly close: () => Promise<void>;
 }
 
-function openLogFile(path: string): LogFile {
+function openLogFile(path: string, program: string): LogFile {
   let fd: number;
   try {
     fd = openSync(path, 'a');
@@ -95,7 +97,7 @@ function openLogFile(path: string): LogFile {
   let hasFailed = false;
   stream.on('error', (error) => {
     if (!hasFailed) {
-      printError('bytom-miner', `log-file: ${error.message}; going on without ${path}`);
+      printError(program, `log-file: ${error.message}; going on without ${path}`);
     }
     hasFailed = true;
   });

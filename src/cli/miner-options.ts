@@ -4,8 +4,10 @@ import { parseFingerprint, parsePoolUrl } from '../../miner/pool-url.ts';
 import type { LogLevel } from '../util/log.ts';
 import {
   addCpuOptions,
+  addLogOptions,
   helpOption,
   jsonOption,
+  noColorOption,
   optionsWith,
   ownOptions,
   subcommand,
@@ -71,8 +73,6 @@ export interface MinerActions {
 
 const option = optionsWith('BYTOM_MINER');
 
-const LOG_LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error'];
-
 /** The program; it throws instead of ending the process. */
 export function createMinerProgram(actions: MinerActions): Command {
   const program = new Command('bytom-miner')
@@ -87,7 +87,7 @@ export function createMinerProgram(actions: MinerActions): Command {
   addRunOptions(program);
   addSourceOptions(program);
   addDeviceOptions(program);
-  addLogOptions(program);
+  addOutputOptions(program);
   program.action((options: MineOptions, command: Command) => actions.mine(options, command));
   program.addHelpText('after', HELP_FOOTER);
   addHashCommand(program, actions);
@@ -222,26 +222,16 @@ function addDeviceOptions(command: Command): void {
   addCpuOptions(command, option);
 }
 
-function addLogOptions(program: Command): void {
+function addOutputOptions(program: Command): void {
   program.optionsGroup('Output:');
+  addLogOptions(program, option);
   program
-    .addOption(
-      option('--log-format <form>', 'text, or json: one object a line', 'LOG_FORMAT')
-        .argParser(oneOf('log-format', ['text', 'json'] as const))
-        .default('text'),
-    )
-    .addOption(
-      option('--log-level <level>', LOG_LEVELS.join(', '), 'LOG_LEVEL')
-        .argParser(oneOf('log-level', LOG_LEVELS))
-        .default('info'),
-    )
-    .addOption(option('--log-file <file>', 'append the log to a file as well', 'LOG_FILE'))
     .addOption(
       option('--log-cycle <s>', 'how often to log the speed, 0 for never', 'LOG_CYCLE')
         .argParser(seconds('log-cycle', { zero: true }))
         .default(30_000, '30'),
     )
-    .addOption(new Option('--no-color', 'no colors; NO_COLOR in the environment does the same'))
+    .addOption(noColorOption())
     .addOption(jsonOption());
 }
 

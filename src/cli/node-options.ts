@@ -1,27 +1,14 @@
 /** The options of `bytom-node`, as one commander program. What they do is in the other files. */
 import { Command, Option } from 'commander';
-import { type Network, networkByName } from '../consensus/network.ts';
-import {
-  addCpuOptions,
-  helpOption,
-  jsonOption,
-  optionsWith,
-  ownOptions,
-  subcommand,
-} from './common-options.ts';
+import { addDataOptions, type DataOptions, nodeOption } from './chain-options.ts';
+import { addCpuOptions, helpOption, jsonOption, ownOptions, subcommand } from './common-options.ts';
 import type { DeviceOptions } from './devices.ts';
 import { styleHelp } from './help-style.ts';
+import { addKeysCommand, type KeysActions } from './keys-options.ts';
 import { EXPORT_FOOTER, HELP_FOOTER, IMPORT_FOOTER, VERIFY_FOOTER } from './node-help.ts';
-import { optionError, wholeNumber } from './option-values.ts';
+import { wholeNumber } from './option-values.ts';
+import { addRunOptions, type RunOptions } from './run-options.ts';
 import { VERSION } from './version.ts';
-
-/** Options that every command takes. */
-export interface DataOptions {
-  readonly network: Network;
-  /** The data directory; the network's own by default. */
-  readonly data?: string;
-  readonly json?: boolean;
-}
 
 export interface ImportOptions extends DataOptions, DeviceOptions {
   /** A name, or `-` for standard input. */
@@ -39,21 +26,22 @@ export interface ExportOptions extends DataOptions {
 
 export interface VerifyChainOptions extends DataOptions, DeviceOptions {}
 
-export interface NodeActions {
+export interface NodeActions extends KeysActions {
+  /** `command` is the one that the options were read with: a file of options is applied to it. */
+  run(options: RunOptions, command: Command): Promise<void>;
   importFile(options: ImportOptions): Promise<void>;
   exportFile(options: ExportOptions): Promise<void>;
   verifyChain(options: VerifyChainOptions): Promise<void>;
   status(options: DataOptions): Promise<void>;
 }
 
-const option = optionsWith('BYTOM_NODE');
-
 /** The program; it throws instead of ending the process. */
 export function createNodeProgram(actions: NodeActions): Command {
   const program = new Command('bytom-node')
     .description(
-      "A full node of Bytom's chain, as far as it needs no network yet: checks the blocks of a file by " +
-        'all rules of the network, keeps them with the unspent outputs, and gives them out again.',
+      "A full node of Bytom's chain: finds peers, checks every block by all rules of the network, keeps " +
+        'the chain with its unspent outputs, passes on blocks and transactions, and gives work to ' +
+        'miners over HTTP. Without a command it runs; the commands do single things.',
     )
     .enablePositionalOptions()
     .exitOverride()
@@ -63,45 +51,38 @@ export function createNodeProgram(actions: NodeActions): Command {
   program
     .version(VERSION, '-V, --version', 'print the version')
     .addHelpOption(helpOption().helpGroup('What to do:'));
-  addDataOptions(program);
-  addDeviceOptions(program);
-  addOutputOptions(program);
-  program.action(() => {
-    throw optionError('say what to do: import, export, verify-chain or status (see --help)');
-  });
+  addRunOptions(program);
+  program.action((options: RunOptions, command: Command) => actions.run(options, command));
   program.addHelpText('after', HELP_FOOTER);
+  addRunCommand(program, actions);
   addImportCommand(program, actions);
   addExportCommand(program, actions);
   addVerifyCommand(program, actions);
   addStatusCommand(program, actions);
+  addKeysCommand(program, actions);
   program.helpCommand('help [command]', 'print the help of a command');
   return program;
-}
-
-function addDataOptions(command: Command): void {
-  command.optionsGroup('Chain:');
-  command
-    .addOption(
-      option('--network <name>', 'mainnet, testnet or solonet', 'NETWORK')
-        .argParser((text) => networkByName(text, 'network'))
-        .default(networkByName('mainnet'), 'mainnet'),
-    )
-    .addOption(
-      option('--data <dir>', 'folder of the chain (default: one of yours, see below)', 'DATA'),
-    );
 }
 
 function addDeviceOptions(command: Command): void {
   command.optionsGroup('Device for the proof of work:');
   command.addOption(
-    option('-d, --device <id>', 'see bytom-miner --list-devices', 'DEVICE').default('cpu'),
+    nodeOption('-d, --device <id>', 'see bytom-miner --list-devices', 'DEVICE').default('cpu'),
   );
-  addCpuOptions(command, option);
+  addCpuOptions(command, nodeOption);
 }
 
 function addOutputOptions(command: Command): void {
   command.optionsGroup('Output:');
   command.addOption(jsonOption());
+}
+
+function addRunCommand(program: Command, actions: NodeActions): void {
+  const command = subcommand(program, 'run').description(
+    'run the node, as the program does without a command',
+  );
+  addRunOptions(command);
+  command.action((_: unknown, self: Command) => actions.run(ownOptions(self), self));
 }
 
 function addImportCommand(program: Command, actions: NodeActions): void {

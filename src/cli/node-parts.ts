@@ -6,9 +6,9 @@ import type { Network } from '../consensus/network.ts';
 import { ChainStore } from '../store/chain-store.ts';
 import { LmdbKv } from '../store/lmdb-kv.ts';
 import type { Logger } from '../util/log.ts';
+import type { DataOptions } from './chain-options.ts';
 import { defaultDataDirectory } from './data-directory.ts';
 import { openLog, type Terminal } from './log-output.ts';
-import type { DataOptions } from './node-options.ts';
 import { BlockProgressReport } from './progress.ts';
 
 export function dataDirectory({ data, network }: DataOptions): string {

@@ -65,6 +65,27 @@ export function repeated(text: string, before: readonly string[] | undefined): r
   return [...(before ?? []), text];
 }
 
+/** The same, where one text may hold several with commas between them. */
+export function repeatedList(
+  field: string,
+): (text: string, before: readonly string[] | undefined) => readonly string[] {
+  return (text, before) => {
+    const items = text.split(',').map((item) => item.trim());
+    if (items.every((item) => item !== '')) return [...(before ?? []), ...items];
+    throw new InputError(field, 'a text, or several with commas between them', `"${text}"`);
+  };
+}
+
+/** Text that people read: one line, up to `max` characters, at least one. */
+export function oneLineText(field: string, max: number): (text: string) => string {
+  return (text) => {
+    const { length } = [...text];
+    if (length >= 1 && length <= max && !/\p{C}/u.test(text)) return text;
+    const expected = `1 to ${max} characters without control characters`;
+    throw new InputError(field, expected, `"${text}"`);
+  };
+}
+
 /** A comma-separated list of percents from 1 to 100, `*` standing for "as it is". */
 export function intensities(field: string): (text: string) => readonly (number | undefined)[] {
   return (text) =>

@@ -3,6 +3,7 @@ import type { Device } from '../../drivers/driver.ts';
 import { openTested } from '../../drivers/open.ts';
 import { PowVerifier } from '../node/pow-verifier.ts';
 import { openConfirmingHasher } from '../tensority/cpu-hasher.ts';
+import type { TableProvider } from '../tensority/table.ts';
 import { InputError } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import {
@@ -17,6 +18,8 @@ import { collectGarbage } from './garbage.ts';
 export interface OpenedVerifier {
   readonly device: Device;
   readonly verifier: PowVerifier;
+  /** Those that the device was given, and will be. */
+  readonly tables: TableProvider;
   close(): Promise<void>;
 }
 
@@ -49,6 +52,7 @@ export async function openVerifier(
   return {
     device,
     verifier,
+    tables,
     close: async () => {
       await verifier.close();
       await device.close();

@@ -3,8 +3,8 @@ import { blockWork } from '../consensus/difficulty.ts';
 import type { ChainStore } from '../store/chain-store.ts';
 import { SCHEMA_VERSION } from '../store/layout.ts';
 import { bytesToHex } from '../util/bytes.ts';
+import type { DataOptions } from './chain-options.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import type { DataOptions } from './node-options.ts';
 import { dataDirectory, diskBytes, openStore } from './node-parts.ts';
 import { printResult } from './output.ts';
 

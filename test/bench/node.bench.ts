@@ -3,7 +3,7 @@
  *
  * Every result is compared with what the reference node came to before a figure is printed. The hash
  * rate is measured in the same rounds as the import it is compared with, before and after it. `--
- * --rounds N` repeats everything (default 1), `--only known,signatures` leaves the long import out.
+ * --rounds N` repeats everything (default 1), `--only known,signatures` leaves the others out.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -27,9 +27,20 @@ import {
   solonetChain,
 } from '../support/solonet-chain.ts';
 import { type Coin, coinOf, FEE, keyOwner, transaction } from '../support/spending.ts';
+import {
+  type LiveBench,
+  measurePeers,
+  measureRelay,
+  measureRestart,
+  measureSync,
+  measureTemplates,
+} from './node-live.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../src/cli/node.js', import.meta.url));
-const PARTS = ['import', 'known', 'signatures'] as const;
+const PARTS = [
+  ...['import', 'known', 'signatures'],
+  ...['sync', 'restart', 'relay', 'templates', 'peers'],
+] as const;
 
 /** As many under way as an import has. */
 const WINDOW = 512;
@@ -50,6 +61,14 @@ const samples = new Map<string, { readonly target: string; readonly values: numb
 const folder = mkdtempSync(join(tmpdir(), 'bytom-bench-'));
 let runs = 0;
 let built: SignatureBlocks | undefined;
+const live: LiveBench = {
+  vector,
+  directory: (name) => join(folder, `${name}-${runs++}`),
+  check,
+  add,
+  checkStore,
+  hashRate,
+};
 
 console.log(`CPU      ${cpus()[0]?.model ?? 'unknown'}, ${availableParallelism()} cores`);
 console.log(`Node     ${process.versions.node}, V8 ${process.versions.v8}`);
@@ -62,6 +81,11 @@ try {
     for (let run = 0; run < QUICK_RUNS; run++) if (only.has('known')) await measureKnown();
     for (let run = 0; run < QUICK_RUNS; run++)
       if (only.has('signatures')) await measureSignatures();
+    if (only.has('sync')) await measureSync(live);
+    if (only.has('restart')) await measureRestart(live, QUICK_RUNS);
+    if (only.has('relay')) await measureRelay(live);
+    if (only.has('templates')) await measureTemplates(live, QUICK_RUNS);
+    if (only.has('peers')) await measurePeers(live);
   }
   report();
 } finally {

@@ -6,6 +6,8 @@ import { BlockFileError } from '../../src/cli/block-file.ts';
 import { exitCodeOf } from '../../src/cli/exit-codes.ts';
 import { optionError } from '../../src/cli/option-values.ts';
 import { KernelsDisagreeError } from '../../src/cli/pow-input.ts';
+import { KeyFileError } from '../../src/keys/keyfile-format.ts';
+import { MnemonicError } from '../../src/keys/mnemonic.ts';
 import { PowError, type PowErrorDetail } from '../../src/node/pow-error.ts';
 import { StoreError } from '../../src/store/store-error.ts';
 import { HasherError, type HasherErrorDetail } from '../../src/tensority/hasher.ts';
@@ -65,6 +67,7 @@ describe('the exit code', () => {
 
   it('of wrong input and wrong options is 2, of help and version 0', () => {
     expect(exitCodeOf(new InputError('seed', 'hex', 'x'))).toBe(2);
+    expect(exitCodeOf(new MnemonicError({ code: 'word-count', count: 3 }))).toBe(2);
     expect(exitCodeOf(optionError('no'))).toBe(2);
     // Commander's own code for a wrong option is 1.
     expect(exitCodeOf(new CommanderError(1, 'commander.unknownOption', 'no'))).toBe(2);
@@ -79,7 +82,8 @@ describe('the exit code', () => {
   it('of anything else is 1, what the data or a file keep from being done included', () => {
     const full = new StoreError({ code: 'no-space', directory: '/data' });
     const file = new BlockFileError({ code: 'no-blocks', file: 'blocks.txt' });
-    for (const thrown of [full, file, new TypeError('bug'), 'text', undefined]) {
+    const key = new KeyFileError({ code: 'wrong-password-or-damaged' });
+    for (const thrown of [full, file, key, new TypeError('bug'), 'text', undefined]) {
       expect(exitCodeOf(thrown)).toBe(1);
     }
   });

@@ -113,7 +113,8 @@ describe('a duration', () => {
     [187, '3:07 min'],
     [3600, '1:00:00 h'],
     [7509, '2:05:09 h'],
-    [360_000, '100:00:00 h'],
+    [172_799, '47:59:59 h'],
+    [360_000, '4 days'],
   ])('of %d seconds is %s', (seconds, text) => {
     expect(durationText(seconds)).toBe(text);
   });
