@@ -3,6 +3,8 @@ import type { Device } from '../../drivers/driver.ts';
 import { openTested } from '../../drivers/open.ts';
 import { PowVerifier } from '../node/pow-verifier.ts';
 import { openConfirmingHasher } from '../tensority/cpu-hasher.ts';
+import type { BatchHasher } from '../tensority/hasher.ts';
+import { PendingHasher } from '../tensority/pending-hasher.ts';
 import type { TableProvider } from '../tensority/table.ts';
 import { InputError } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
@@ -15,23 +17,27 @@ import {
 } from './devices.ts';
 import { collectGarbage } from './garbage.ts';
 
-export interface OpenedVerifier {
-  readonly device: Device;
+/** A verifier whose device is yet to be opened; until then proofs wait. */
+export interface NodeVerifier {
+  /** The device, for whatever else is to be hashed. */
+  readonly hasher: BatchHasher;
   readonly verifier: PowVerifier;
   /** Those that the device was given, and will be. */
   readonly tables: TableProvider;
+  /** Opens and tests the device, to be called once. Rejects as `openTested` does, or with the signal's reason. */
+  open(): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Two seeds meet at the edge of an epoch, and a reorganisation goes back over it. */
 const KEPT_TABLES = 2;
 
-/** Rejects as `openTested` does, or with the signal's reason. */
-export async function openVerifier(
+/** Rejects `InputError`, or `not-found` with what there is. */
+export async function createVerifier(
   options: DeviceOptions,
   log: Logger,
   signal: AbortSignal,
-): Promise<OpenedVerifier> {
+): Promise<NodeVerifier> {
   const drivers = driverTable(options);
   const tables = createTables(KEPT_TABLES);
   const { selected } = await selectedDevices(options, drivers);
@@ -40,22 +46,53 @@ export async function openVerifier(
     const got = selected.map(({ id }) => id).join(', ');
     throw new InputError('device', 'one device', got);
   }
-  const device = await openTested(info.id, { batchMs: BATCH_MS, signal }, { drivers, tables });
-  // The tables of the self-test.
-  collectGarbage();
-  const { kernel } = device.info;
-  log.info('device', { id: info.id, kernel, threads: device.info.threads });
+  const hasher = new PendingHasher();
+  let opening: Promise<Device> | undefined;
+  let kernel: string | undefined;
   const verifier = new PowVerifier(
     {},
-    { hasher: device, tables, confirm: () => openConfirmingHasher(kernel), log },
+    // Nothing is confirmed before the device has answered.
+    { hasher, tables, confirm: () => openConfirmingHasher(kernel), log },
   );
   return {
-    device,
+    hasher,
     verifier,
     tables,
+    open: async () => {
+      opening = openTested(info.id, { batchMs: BATCH_MS, signal }, { drivers, tables });
+      try {
+        const device = await opening;
+        // The tables of the self-test.
+        collectGarbage();
+        ({ kernel } = device.info);
+        log.info('device', { id: info.id, kernel, threads: device.info.threads });
+        hasher.arrived(device);
+      } catch (error) {
+        hasher.failed(error);
+        throw error;
+      }
+    },
     close: async () => {
       await verifier.close();
-      await device.close();
+      await hasher.close();
+      const device = await opening?.catch(() => undefined);
+      await device?.close();
     },
   };
+}
+
+/** The same with its device open. */
+export async function openVerifier(
+  options: DeviceOptions,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<NodeVerifier> {
+  const pow = await createVerifier(options, log, signal);
+  try {
+    await pow.open();
+    return pow;
+  } catch (error) {
+    await pow.close();
+    throw error;
+  }
 }

@@ -26,7 +26,7 @@ import { hostPortText } from './host-port.ts';
 import { openLog } from './log-output.ts';
 import { openStore, unixTime } from './node-parts.ts';
 import { printResult, rounded } from './output.ts';
-import { type OpenedVerifier, openVerifier } from './pow-parts.ts';
+import { createVerifier, type NodeVerifier } from './pow-parts.ts';
 import { durationText } from './progress.ts';
 import type { RunOptions } from './run-options.ts';
 import { type P2pPlan, type RunPlan, runPlan } from './run-plan.ts';
@@ -88,11 +88,11 @@ async function run(running: Running): Promise<RunResult> {
   const store = await openStore(options, { readOnly: false });
   const tip = await closing(store, async () => {
     logTip(store, log);
-    const pow = await openVerifier(options, log, signal);
+    const pow = await createVerifier(options, log, signal);
     return closing(pow, async () => {
       const node = await openNode(running, store, pow);
       return closing(node, async () => {
-        await serve(node, running);
+        await serve(node, pow, running);
         return node.chain.tip;
       });
     });
@@ -120,7 +120,9 @@ async function closing<T>(
   return result;
 }
 
-async function serve(node: Node, running: Running): Promise<void> {
+const DEVICE_PAUSE_MS = 50;
+
+async function serve(node: Node, pow: NodeVerifier, running: Running): Promise<void> {
   const { plan, log, signal } = running;
   signal.throwIfAborted();
   const { http, peers } = await node.start();
@@ -143,6 +145,11 @@ async function serve(node: Node, running: Running): Promise<void> {
     },
   );
   try {
+    // The chain is served already. A cpu device is tuned on this thread, so who waits goes first.
+    await systemClock.sleep(DEVICE_PAUSE_MS, signal);
+    await pow.open().catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
     const failure = await Promise.race([node.failed.then((reason) => ({ reason })), abort(signal)]);
     if (failure !== undefined) throw failure.reason;
     log.info('stopping');
@@ -154,7 +161,7 @@ async function serve(node: Node, running: Running): Promise<void> {
 async function openNode(
   { plan, log }: Running,
   store: ChainStore,
-  pow: OpenedVerifier,
+  pow: NodeVerifier,
 ): Promise<Node> {
   const { data } = plan;
   const now = (): number => Date.now();
@@ -163,7 +170,7 @@ async function openNode(
   const node = await openPaid(plan, {
     store,
     verifier: pow.verifier,
-    hasher: pow.device,
+    hasher: pow.hasher,
     tables: pow.tables,
     settings: new SettingsFile(join(data, FILES.mining)),
     tokens,

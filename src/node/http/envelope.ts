@@ -16,10 +16,22 @@ const TITLES: Readonly<Record<RefusalCode, string>> = {
   BTM860: 'Request could not be authenticated',
 };
 
+/** What a failure is known by, beside its text. */
+export interface FailureTitle {
+  /** `BTM` and three digits. */
+  readonly code: string;
+  readonly msg: string;
+}
+
+const DEFAULT_TITLE: FailureTitle = { code: 'BTM000', msg: TITLES.BTM000 };
+
 /** Ends a call with form 1. The message is what the client reads. */
-export class CallError extends CodedError<{ readonly code: 'call-failed' }> {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, { code: 'call-failed' }, options);
+export class CallError extends CodedError<{
+  readonly code: 'call-failed';
+  readonly title: FailureTitle;
+}> {
+  constructor(message: string, options: ErrorOptions & { readonly title?: FailureTitle } = {}) {
+    super(message, { code: 'call-failed', title: options.title ?? DEFAULT_TITLE }, options);
   }
 }
 
@@ -66,7 +78,8 @@ export function successBody(data: unknown): string {
 }
 
 export function failureBody(error: CallError): string {
-  return line({ status: 'fail', code: 'BTM000', msg: TITLES.BTM000, error_detail: error.message });
+  const { code, msg } = error.detail.title;
+  return line({ status: 'fail', code, msg, error_detail: error.message });
 }
 
 export function refusalBody(error: RequestError): string {

@@ -14,7 +14,7 @@ export function successSchema(data: z.ZodType | undefined): z.ZodType {
 /** Form 1: the call ran and failed. */
 export const FAILURE_SCHEMA: z.ZodType = z.strictObject({
   status: z.literal('fail'),
-  code: z.literal('BTM000'),
+  code: z.string().regex(/^BTM\d{3}$/),
   msg: z.string(),
   error_detail: z.string(),
 });

@@ -5,8 +5,8 @@ import { bytesToHex } from '../../util/bytes.ts';
 import type { TxOutcome } from '../mempool/mempool.ts';
 import type { ApiMempool } from './api-parts.ts';
 import { type ApiCall, bareCall, bodyCall } from './call.ts';
-import { badBody, CallError } from './envelope.ts';
-import { callFailure } from './failure-texts.ts';
+import { badBody } from './envelope.ts';
+import { orphanFailure, transactionFailure } from './failure-texts.ts';
 import { COUNT, HASH } from './schemas.ts';
 import { txHexField } from './wire-fields.ts';
 
@@ -48,8 +48,8 @@ async function submitTransaction(mempool: ApiMempool, tx: Tx): Promise<void> {
   try {
     ({ result } = await mempool.submit(tx, { source: 'local' }));
   } catch (error) {
-    throw callFailure(error);
+    throw transactionFailure(error);
   }
   // It is kept for a while, in case what it spends comes after all; nobody should rely on that.
-  if (result === 'orphan') throw new CallError("can't find what the transaction spends");
+  if (result === 'orphan') throw orphanFailure();
 }

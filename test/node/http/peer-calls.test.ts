@@ -1,9 +1,11 @@
 /** Peers, mining settings and transactions. Bytom 1.x mining interfaces, A.4 and A.5. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Tx } from '../../../src/chain/tx.ts';
 import { durationText } from '../../../src/node/http/peer-calls.ts';
 import { bytesToHex } from '../../../src/util/bytes.ts';
+import { OP } from '../../../src/vm/opcodes.ts';
 import { ChainBuilder } from '../../support/chain-builder.ts';
-import { ANYONE, FEE, NOBODY, transaction } from '../../support/spending.ts';
+import { ANYONE, FEE, issuer, NOBODY, programOwner, transaction } from '../../support/spending.ts';
 import { ApiRig } from './api-rig.ts';
 
 const chain = new ChainBuilder().extend(103);
@@ -148,6 +150,39 @@ describe('transactions', () => {
       to: [{ to: NOBODY, amount: 1n }],
     });
     expect(await failing(bytesToHex(missing.raw))).toBe("can't find what the transaction spends");
+  });
+
+  it('are refused with the codes that wallets know', async () => {
+    const title = async (tx: Tx): Promise<unknown> => {
+      const raw_transaction = bytesToHex(tx.raw);
+      const { status, json } = await rig.post('/submit-transaction', { raw_transaction });
+      expect(status).toBe(200);
+      const { code, msg } = json as { readonly code: string; readonly msg: string };
+      return `${code} ${msg}`;
+    };
+    const coin = chain.coinbase(3);
+    const to = [{ to: ANYONE, amount: coin.amount - FEE }];
+    const missing = { ...coin, sourceId: new Uint8Array(32) };
+    expect(await title(transaction({ from: [missing], to }))).toBe(
+      'BTM712 Transaction input UTXO not found',
+    );
+    const gold = issuer(ANYONE);
+    const issue = [{ issuer: gold, amount: 5n }];
+    const gasless = { issue, to: [{ to: ANYONE, amount: 5n, assetId: gold.assetId }] };
+    expect(await title(transaction(gasless))).toBe('BTM714 Transaction has no gas input');
+    expect(await title(transaction({ from: [coin], to, timeRange: 1n }))).toBe(
+      'BTM732 Invalid transaction time range',
+    );
+    const odd = programOwner(Uint8Array.of(OP['1'], OP['1']));
+    expect(await title(transaction({ from: [coin], to: [{ ...to[0]!, to: odd }] }))).toBe(
+      'BTM733 Not standard transaction',
+    );
+    const more = [{ to: ANYONE, amount: coin.amount + 1n }];
+    expect(await title(transaction({ from: [coin], to: more }))).toBe(
+      'BTM746 Unbalanced asset amount between input and output',
+    );
+    const nothing = [{ to: ANYONE, amount: 0n }];
+    expect(await title(transaction({ from: [coin], to: nothing }))).toBe('BTM000 Bytom API Error');
   });
 
   it('that do not decode are refused in form 2', async () => {
