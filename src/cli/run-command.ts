@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { NodeStateError } from '../node/api-views.ts';
 import { AccessTokens } from '../node/http/access-tokens.ts';
+import { isLoopback } from '../node/http/auth.ts';
 import { SettingsFile } from '../node/mining/settings-file.ts';
 import { Node, type NodeOptions, type NodeParts } from '../node/node.ts';
 import { AddressBook } from '../p2p/address-book.ts';
@@ -291,14 +292,15 @@ function logPlan({ plan, log }: Running): void {
     { version: VERSION, node, network: network.name, data },
     `bytom-node ${VERSION}, Node ${node}, ${network.name} in ${data}`,
   );
-  if (rpc !== undefined && !rpc.auth && !rpc.address.host.startsWith('127.')) {
+  if (rpc !== undefined && !rpc.auth && !isLoopback(rpc.address.host)) {
     log.warn('http api open to everybody', {
       rpc: hostPortText(rpc.address),
       hint: 'whoever reaches it can change where rewards go; take --rpc-no-auth away',
     });
   }
   if (plan.checkpoints === 'ignore') log.warn('checkpoints ignored');
-  log.info('peers', p2p === undefined ? { most: 0 } : peerFields(p2p));
+  if (p2p === undefined) log.info('no peers', {}, 'no peers: --no-p2p');
+  else log.info('peers', peerFields(p2p));
 }
 
 function peerFields({ connect, seeds, listen, maxPeers }: P2pPlan): LogFields {

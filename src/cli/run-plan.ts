@@ -76,10 +76,26 @@ function rpcPlan(options: RunOptions): RpcPlan | undefined {
   if (options.rpc === false) return undefined;
   return {
     address: parseListenAddress(options.rpc, 'rpc'),
-    allowHosts: options.rpcAllowHost ?? [],
-    allowOrigins: options.rpcAllowOrigin ?? [],
+    allowHosts: (options.rpcAllowHost ?? []).map(hostNameOf),
+    allowOrigins: (options.rpcAllowOrigin ?? []).map(originOf),
     auth: options.rpcNoAuth !== true,
   };
+}
+
+/** A name as requests have it. One with a port, or a whole URL, would never match. */
+function hostNameOf(text: string): string {
+  const field = 'rpc-allow-host';
+  if (/[:/[\]]/.test(text)) throw new InputError(field, 'a host name without a port', `"${text}"`);
+  return parseHostPort(text, field, { defaultPort: 1 }).host.replace(/\.$/, '');
+}
+
+/** An origin as browsers write it: with a path, or in upper case, it would never match. */
+function originOf(text: string): string {
+  // Those of extensions have no origin to `URL`, but the same form.
+  const { protocol, host, pathname, href } = URL.parse(text) ?? {};
+  const origin = `${protocol}//${host}`;
+  if (host && (pathname === '' || pathname === '/') && href === origin + pathname) return origin;
+  throw new InputError('rpc-allow-origin', 'an origin, like https://wallet.example', `"${text}"`);
 }
 
 function p2pPlan(options: RunOptions): P2pPlan | undefined {

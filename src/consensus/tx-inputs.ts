@@ -14,8 +14,8 @@ import { RuleError } from './rule-error.ts';
 import { refuseCoinbasePosition, type TxContext } from './tx-form.ts';
 import type { Validation } from './validation.ts';
 
-/** Work between two steps: some ten milliseconds. Nearly all programs are done long before. */
-const STEP_WORK = 2 ** 26;
+/** Work between two steps: some milliseconds. Nearly all programs are done long before. */
+const STEP_WORK = 2 ** 24;
 
 /** Validates input `index`, in steps, and books the gas that it used. Throws `RuleError`. */
 export function* validatingInput(
@@ -52,8 +52,8 @@ export function* validatingInput(
 function refuseEndless(input: number): never {
   throw new RuleError({
     rule: 'tx-program-endless',
-    expected: 'a program that ends within the bounds of this node',
-    actual: 'one that had not',
+    expected: 'a program within the bounds of this node',
+    actual: 'one that runs on, or joins strings where that is not taken',
     blame: 'nobody',
     input,
   });

@@ -3,10 +3,10 @@
  * time is for the whole of it: a peer that sends a byte now and then gains nothing.
  */
 import type { Duplex } from 'node:stream';
+import type { ByteBudget } from '../util/byte-budget.ts';
 import type { Clock } from '../util/clock.ts';
 import { CodedError } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
-import type { ByteBudget } from './byte-budget.ts';
 import { ByteStream, StreamError } from './byte-stream.ts';
 import type { NodeIdentity } from './identity.ts';
 import type { LinkLimits } from './link-limits.ts';

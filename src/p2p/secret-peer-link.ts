@@ -2,12 +2,14 @@
  * A link over a secret connection: two loops, one that reads and one that writes, and a watch that
  * pings and gives up on a dead line. All of it ends with the stream.
  */
+
+import type { ByteBudget } from '../util/byte-budget.ts';
 import { concatBytes } from '../util/bytes.ts';
 import type { Clock } from '../util/clock.ts';
 import { createDeferred } from '../util/deferred.ts';
 import { errorText } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
-import type { ByteBudget } from './byte-budget.ts';
+import { TokenBucket } from '../util/token-bucket.ts';
 import { type ByteStream, StreamError } from './byte-stream.ts';
 import { identityText } from './identity.ts';
 import type { LinkLimits } from './link-limits.ts';
@@ -16,7 +18,6 @@ import { decodeMessage, encodeMessage, MAX_MESSAGE_BYTES, type PeerMessage } fro
 import type { NodeInfo } from './node-info.ts';
 import { PART_BYTES, PacketDecoder, PING, PONG, partHead } from './packets.ts';
 import type { LinkEnd, LinkStats, PeerLink } from './peer-link.ts';
-import { RateLimiter } from './rate-limiter.ts';
 import type { RateMeter } from './rate-meter.ts';
 import type { ReceiveBudget } from './receive-budget.ts';
 import type { SecretStream } from './secret-stream.ts';
@@ -50,8 +51,11 @@ export interface Traffic {
 
 /** Parts that are sealed and written together: few system calls, and a ping waits for no more. */
 const PARTS_PER_WRITE = 16;
-/** What a message costs of the rate beside its bytes: tiny ones are work too, 170 fit into a frame. */
-const MESSAGE_COST = 256;
+/**
+ * What a message, or a part that is not its last and no full one either, costs of the rate beside its
+ * bytes: tiny ones are work too, 170 fit into a frame.
+ */
+const PIECE_COST = 256;
 
 export class SecretPeerLink implements PeerLink {
   readonly id: string;
@@ -64,7 +68,7 @@ export class SecretPeerLink implements PeerLink {
   readonly #queue: SendQueue;
   readonly #assembler: MessageAssembler;
   readonly #packets = new PacketDecoder();
-  readonly #controls: RateLimiter;
+  readonly #controls: TokenBucket;
   readonly #gone = new AbortController();
   readonly #end = createDeferred<LinkEnd>();
   readonly #hasReceiver = createDeferred<void>();
@@ -90,7 +94,8 @@ export class SecretPeerLink implements PeerLink {
     this.closed = this.#end.promise;
     this.#queue = new SendQueue(options.limits.queue, parts.sendBudget);
     const { controlPerSecond, controlBurst } = options.limits;
-    this.#controls = new RateLimiter(controlPerSecond, parts.clock.now(), controlBurst);
+    const controls = { perSecond: controlPerSecond, burst: controlBurst };
+    this.#controls = new TokenBucket(controls, parts.clock);
     this.#assembler = new MessageAssembler(parts.receiveBudget, () =>
       this.#finish({ code: 'overload', reason: 'too many unfinished messages of all peers' }),
     );
@@ -163,37 +168,37 @@ export class SecretPeerLink implements PeerLink {
   async #read(): Promise<void> {
     const { clock, secret, traffic } = this.#parts;
     const { signal } = this.#gone;
-    const limiter = new RateLimiter(this.#limits.receiveRate, clock.now());
+    const limiter = bucketOf(this.#limits.receiveRate, clock);
     await this.#hasReceiver.promise;
     while (!signal.aborted) {
       const before = traffic.received.total;
       this.#readingSince = clock.now();
       this.#packets.push(await secret.readSome());
       this.#readingSince = undefined;
-      const messages = await this.#takePackets();
-      const cost = traffic.received.total - before + messages * MESSAGE_COST;
-      const wait = limiter.spend(cost, clock.now());
+      const pieces = await this.#takePackets();
+      const cost = traffic.received.total - before + pieces * PIECE_COST;
+      const wait = limiter.take(cost);
       if (wait > 0) await clock.sleep(wait, signal);
     }
   }
 
-  /** How many messages were in what was read last. */
+  /** How many messages, and parts smaller than need be, were in what was read last. */
   async #takePackets(): Promise<number> {
     const { clock } = this.#parts;
-    let messages = 0;
+    let pieces = 0;
     for (let packet = this.#packets.next(); packet; packet = this.#packets.next()) {
       if (this.#gone.signal.aborted) break;
       if (packet.type !== 'part') {
         this.#control(packet.type);
         continue;
       }
+      if (packet.isLast || packet.payload.length < PART_BYTES) pieces++;
       const bytes = this.#assembler.add(packet.payload, packet.isLast, clock.now());
       if (bytes === undefined) continue;
-      messages++;
       await this.#deliver(decodeMessage(bytes));
       this.#assembler.release();
     }
-    return messages;
+    return pieces;
   }
 
   async #deliver(message: PeerMessage): Promise<void> {
@@ -206,7 +211,7 @@ export class SecretPeerLink implements PeerLink {
 
   #control(type: 'ping' | 'pong'): void {
     const now = this.#parts.clock.now();
-    if (!this.#controls.take(1, now)) {
+    if (!this.#controls.tryTake()) {
       const { controlPerSecond } = this.#limits;
       throw new WireError('flood', type, `at most ${controlPerSecond} a second`, 'more');
     }
@@ -222,7 +227,7 @@ export class SecretPeerLink implements PeerLink {
   async #write(): Promise<void> {
     const { clock, secret, traffic } = this.#parts;
     const { signal } = this.#gone;
-    const limiter = new RateLimiter(this.#limits.sendRate, clock.now());
+    const limiter = bucketOf(this.#limits.sendRate, clock);
     while (!signal.aborted) {
       const batch = this.#nextBatch();
       if (batch.length === 0) {
@@ -234,7 +239,7 @@ export class SecretPeerLink implements PeerLink {
       this.#writingSince = clock.now();
       await secret.write(batch);
       this.#writingSince = undefined;
-      const wait = limiter.spend(traffic.sent.total - before, clock.now());
+      const wait = limiter.take(traffic.sent.total - before);
       if (wait > 0) await clock.sleep(wait, signal);
     }
   }
@@ -291,4 +296,9 @@ export class SecretPeerLink implements PeerLink {
     this.#parts.log.error('peer link failed', { peer: this.id, reason: errorText(error) });
     this.#finish({ code: 'receiver', reason: errorText(error) });
   }
+}
+
+/** A second's worth at once. */
+function bucketOf(perSecond: number, clock: Clock): TokenBucket {
+  return new TokenBucket({ perSecond, burst: perSecond }, clock);
 }

@@ -1,5 +1,5 @@
 /** Messages on their way out, encoded: bounded in number and bytes, for one link and for all of them. */
-import type { ByteBudget } from './byte-budget.ts';
+import type { ByteBudget } from '../util/byte-budget.ts';
 
 export interface SendQueueLimits {
   readonly maxMessages: number;

@@ -4,11 +4,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { ByteBudget } from '../util/byte-budget.ts';
 import type { Clock } from '../util/clock.ts';
 import { createDeferred } from '../util/deferred.ts';
 import { CodedError, errorText } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
-import { ByteBudget } from './byte-budget.ts';
+import { type Rate, SourceLimits, TokenBucket } from '../util/token-bucket.ts';
 import { HandshakeError, openLink } from './handshake.ts';
 import type { NodeIdentity } from './identity.ts';
 import { DEFAULT_LINK_LIMITS, type LinkLimits } from './link-limits.ts';
@@ -76,9 +77,21 @@ const DEFAULTS = {
   maxHandshakes: 16,
   maxHandshakesPerHost: 3,
   receiveBytes: 128 << 20,
-  sendBytes: 256 << 20,
+  sendBytes: 192 << 20,
 } as const;
 const TCP_KEEP_ALIVE_MS = 60_000;
+/** A handshake is a matter of three round trips: who takes longer makes room for others. */
+const HANDSHAKE_GRACE_MS = 3000;
+/** Handshakes begun with strangers, each of which costs us some 2 ms: with one host, and with all. */
+const HANDSHAKES_OF_HOST: Rate = { perSecond: 1, burst: 64 };
+const HANDSHAKES: Rate = { perSecond: 64, burst: 256 };
+const REMEMBERED_HOSTS = 4096;
+
+/** Of `addressGroup`. */
+interface Stranger {
+  readonly host: string;
+  readonly since: number;
+}
 
 export class P2pTransport {
   readonly #options: Required<Omit<TransportOptions, 'link'>>;
@@ -90,8 +103,10 @@ export class P2pTransport {
   readonly #links = new Set<PeerLink>();
   /** Every socket that is not closed yet, with a promise that it is. */
   readonly #sockets = new Map<Socket, Promise<void>>();
-  /** Strangers who are shaking hands, with what `addressGroup` says of them. */
-  readonly #handshakes = new Map<Socket, string>();
+  /** Strangers who are shaking hands, those who began first before the others. */
+  readonly #handshakes = new Map<Socket, Stranger>();
+  readonly #hostRates: SourceLimits;
+  readonly #rate: TokenBucket;
   readonly #closing = new AbortController();
 
   constructor(options: TransportOptions, parts: TransportParts) {
@@ -101,6 +116,8 @@ export class P2pTransport {
     this.#parts = parts;
     this.#receiveBudget = new ReceiveBudget(this.#options.receiveBytes);
     this.#sendBudget = new ByteBudget(this.#options.sendBytes);
+    this.#hostRates = new SourceLimits(HANDSHAKES_OF_HOST, REMEMBERED_HOSTS, parts.clock);
+    this.#rate = new TokenBucket(HANDSHAKES, parts.clock);
   }
 
   /**
@@ -202,17 +219,14 @@ export class P2pTransport {
     this.#track(socket);
     const address = normalizeAddress(socket.remoteAddress ?? '');
     const remote = { address, port: socket.remotePort ?? 0 };
+    const host = addressGroup(address);
     // An address that is missing: it has hung up already.
-    if (
-      address === '' ||
-      this.#closing.signal.aborted ||
-      !this.#hasRoom(address) ||
-      !admit(address)
-    ) {
+    const isGone = address === '' || this.#closing.signal.aborted;
+    if (isGone || !admit(address) || !this.#makeRoom(host)) {
       socket.destroy();
       return;
     }
-    this.#handshakes.set(socket, addressGroup(address));
+    this.#handshakes.set(socket, { host, since: this.#parts.clock.now() });
     try {
       const link = await this.#open(socket, { outbound: false, remote }, this.#closing.signal);
       onLink(link);
@@ -256,13 +270,23 @@ export class P2pTransport {
     return link;
   }
 
-  #hasRoom(address: string): boolean {
+  /** Whether a stranger may begin; if need be, in place of whoever has been at it for longest. */
+  #makeRoom(host: string): boolean {
     const { maxHandshakes, maxHandshakesPerHost } = this.#options;
-    if (this.#handshakes.size >= maxHandshakes) return false;
-    const group = addressGroup(address);
+    // Also what is refused below: whoever knocks all the time must not be there first each time.
+    if (!this.#hostRates.tryTake(host)) return false;
     let same = 0;
-    for (const each of this.#handshakes.values()) if (each === group) same++;
-    return same < maxHandshakesPerHost;
+    for (const each of this.#handshakes.values()) if (each.host === host) same++;
+    if (same >= maxHandshakesPerHost) return false;
+    if (this.#handshakes.size < maxHandshakes) return this.#rate.tryTake();
+    const [first] = this.#handshakes;
+    if (first === undefined) return false;
+    const [socket, { since }] = first;
+    const isSlow = this.#parts.clock.now() - since >= HANDSHAKE_GRACE_MS;
+    if (!isSlow || !this.#rate.tryTake()) return false;
+    this.#handshakes.delete(socket);
+    socket.destroy();
+    return true;
   }
 
   #track(socket: Socket): void {

@@ -39,6 +39,12 @@ export interface RunBounds {
   readonly items: number;
   /** Bytes of the long items on all stacks, each counted once however often it stands there. */
   readonly bytes: number;
+  /**
+   * False: CAT and CATPUSHDATA are out of bounds where they join anything. The reference node joins in
+   * place, and may so change other values, its program's code among them: what such a program comes to
+   * there need not be what it comes to here. Default true.
+   */
+  readonly joins?: boolean;
 }
 
 /** Thrown when a run is out of bounds: ends all its machines. */
@@ -51,8 +57,11 @@ export class RunMeter {
   /** Left of the slice. */
   #slice = 0;
 
-  constructor(work: number) {
+  readonly #joins: boolean;
+
+  constructor({ work, joins = true }: Pick<RunBounds, 'work' | 'joins'>) {
     this.#left = work;
+    this.#joins = joins;
   }
 
   /** From here on, `isSpent` after so much work. */
@@ -62,6 +71,11 @@ export class RunMeter {
 
   get isSpent(): boolean {
     return this.#slice <= 0;
+  }
+
+  /** Before two strings are joined. */
+  join(): void {
+    if (!this.#joins) throw new OutOfBounds();
   }
 
   useWork(units: number): void {

@@ -62,6 +62,7 @@ function join(form: (b: Uint8Array) => Uint8Array): Operation {
     const a = machine.pop();
     machine.lend(a.length + b.length);
     const tail = form(b);
+    if (tail.length > 0) machine.meter.join();
     // One of them empty: no copy, or long strings could be copied for next to no gas.
     if (a.length === 0 || tail.length === 0) {
       machine.push(a.length === 0 ? tail : a);

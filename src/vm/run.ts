@@ -75,7 +75,7 @@ export class ProgramRun {
   constructor(context: VmContext, gasLimit: number, bounds: RunBounds = RUN_BOUNDS) {
     this.#context = context;
     this.#bounds = bounds;
-    this.#meter = new RunMeter(bounds.work);
+    this.#meter = new RunMeter(bounds);
     this.#top = new Machine({
       context,
       program: context.program,

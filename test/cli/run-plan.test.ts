@@ -147,6 +147,25 @@ describe('what is set', () => {
   });
 });
 
+describe('who may ask', () => {
+  it('is named as browsers name it, however it is written', () => {
+    const names = ['Node.LAN', 'bücher.example.', 'a_b'].flatMap((name) => [
+      '--rpc-allow-host',
+      name,
+    ]);
+    expect(planOf(names).rpc?.allowHosts).toEqual(['node.lan', 'xn--bcher-kva.example', 'a_b']);
+    const origins = [
+      ['https://wallet.example', 'https://wallet.example'],
+      ['HTTPS://Wallet.example:443/', 'https://wallet.example'],
+      ['http://[::1]:8080', 'http://[::1]:8080'],
+      ['chrome-extension://abcdef', 'chrome-extension://abcdef'],
+    ] as const;
+    for (const [written, origin] of origins) {
+      expect(planOf(['--rpc-allow-origin', written]).rpc?.allowOrigins, written).toEqual([origin]);
+    }
+  });
+});
+
 describe('what makes no sense', () => {
   const cases: readonly (readonly [args: readonly string[], file: unknown, text: string])[] = [
     [['--rpc', '9888'], undefined, 'rpc: expected host:port'],
@@ -159,6 +178,19 @@ describe('what makes no sense', () => {
     [['--moniker', 'a\nb'], undefined, 'moniker: expected 1 to 64 characters'],
     [['--checkpoints', 'no'], undefined, 'checkpoints: expected one of enforce, ignore'],
     [['--rpc-allow-host', 'a,,b'], undefined, 'rpc-allow-host: expected a text'],
+    [
+      ['--rpc-allow-host', 'a.example:80'],
+      undefined,
+      'rpc-allow-host: expected a host name without',
+    ],
+    [['--rpc-allow-host', 'http://a.example'], undefined, 'rpc-allow-host: expected a host name w'],
+    [['--rpc-allow-host', '*'], undefined, 'rpc-allow-host: expected'],
+    [['--rpc-allow-origin', '*'], undefined, 'rpc-allow-origin: expected an origin, like https'],
+    [['--rpc-allow-origin', 'null'], undefined, 'rpc-allow-origin: expected an origin'],
+    [['--rpc-allow-origin', 'wallet.example'], undefined, 'rpc-allow-origin: expected an origin'],
+    [['--rpc-allow-origin', 'https://a/b'], undefined, 'rpc-allow-origin: expected an origin'],
+    [['--rpc-allow-origin', 'https://a/?b'], undefined, 'rpc-allow-origin: expected an origin'],
+    [['--rpc-allow-origin', 'https://u@a'], undefined, 'rpc-allow-origin: expected an origin'],
     [['--mining-address', ADDRESS], undefined, 'mining-address: expected an address of the net'],
     [['--mining-address', 'x'], undefined, 'mining-address: expected an address'],
     [['--coinbase-arbitrary', 'abc'], undefined, 'coinbase-arbitrary: expected an even number'],

@@ -186,7 +186,7 @@ describe('a program', () => {
   it('that gains gas for ever is refused within bounds, where another would let it fail', () => {
     const loop = '$a 0 0xc4 1 CHECKPREDICATE DROP JUMP:$a';
     const endless = concatBytes(assemble(loop), new Uint8Array(100_000));
-    const bounds = { ...RUN_BOUNDS, work: 2 ** 28 };
+    const bounds = { ...RUN_BOUNDS, work: 2 ** 26 };
     const verdicts = [endless, assemble('FAIL')].map((program) => {
       const gold = coin(7, programOwner(program), 7n, GOLD.assetId);
       const paid = coin(1, ANYONE, 200_000n * 200n + 100_000_000n);
@@ -203,7 +203,7 @@ describe('a program', () => {
       {
         result: 'invalid',
         error: { detail: { rule: 'tx-program-endless', input: 1, blame: 'nobody' } },
-        // Of 2^26 each; in the fourth the bound is reached.
+        // Of 2^24 each; in the fourth the bound is reached.
         steps: 3,
       },
       { result: 'status-fail', error: { detail: { rule: 'tx-program', input: 1 } }, steps: 0 },

@@ -155,7 +155,7 @@ describe('--config', () => {
     chmodSync(path, 0o400);
     const ended = await runMiner(['--config', path]);
     expectSuccess(ended);
-    expect(objectOf(ended.stdout)).toMatchObject({ ended: 'shares' });
+    expect(objectOf(lastLine(ended))).toMatchObject({ ended: 'shares' });
     expect(readFileSync(path, 'utf8')).toBe(text);
   });
 

@@ -21,7 +21,7 @@ const RPC = '127.0.0.1:9888';
 const ALONE = 4;
 
 describe('three nodes', () => {
-  it('survive partitions and agree afterwards', { timeout: 300_000 }, async (ctx) => {
+  it('survive partitions and agree afterwards', { timeout: 600_000 }, async (ctx) => {
     const why = whyNoNamespaces();
     if (why !== undefined) return ctx.skip(why);
     const network = new HostNetwork(3);
@@ -73,7 +73,7 @@ function start(host: Host, hosts: readonly Host[]): NodeProcess {
     ...others.flatMap(({ address }) => ['--connect', `${address}:${PORT}`]),
     ...['--mining-address', 'sm1qy72hflw5wzurdmv294kvat5y3k7y8a9ca26kq5'],
   ];
-  return new NodeProcess(args, { through: host.through, limitMs: 280_000 });
+  return new NodeProcess(args, { through: host.through, limitMs: 580_000 });
 }
 
 async function call(host: Host, path: string, body: object = {}): Promise<Record<string, never>> {

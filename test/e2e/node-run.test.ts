@@ -140,6 +140,8 @@ describe('two nodes', () => {
     const [coinbase] = block['transactions'] as unknown as [{ outputs: [{ address: string }] }];
     expect(coinbase.outputs[0].address).toBe(ADDRESS);
 
+    // What was synced waits for its flush for two seconds at most.
+    await until(async () => (await heightOf(data)) === height);
     second.process.signal('SIGKILL');
     await second.process.ended;
     second = start(data, connect);

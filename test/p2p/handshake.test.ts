@@ -5,7 +5,7 @@ import { FRAME_BYTES, FrameOpener, FrameSealer } from '../../src/p2p/frame-ciphe
 import { HandshakeError, openLink } from '../../src/p2p/handshake.ts';
 import { NodeIdentity } from '../../src/p2p/identity.ts';
 import { decodeMessage, type PeerMessage } from '../../src/p2p/messages.ts';
-import { type NodeInfo, SERVICE } from '../../src/p2p/node-info.ts';
+import { encodeNodeInfo, type NodeInfo, SERVICE } from '../../src/p2p/node-info.ts';
 import { PacketDecoder, partHead } from '../../src/p2p/packets.ts';
 import { openSecretConnection } from '../../src/p2p/secret-connection.ts';
 import { bytesToHex, concatBytes } from '../../src/util/bytes.ts';
@@ -17,7 +17,7 @@ import {
   recordedMessages,
   recordedRemoteInfo,
 } from '../support/p2p-session.ts';
-import { infoOf, LinkRig, RawPeer } from '../support/secret-links.ts';
+import { identityOf, infoOf, LinkRig, RawPeer } from '../support/secret-links.ts';
 
 const hex = bytesToHex;
 
@@ -140,6 +140,16 @@ describe('the handshake of two nodes', () => {
     expect(await codeAgainst((duplex) => duplex.write(new Uint8Array(4096)))).toBe('weak-key');
     expect(await codeAgainst((duplex) => duplex.end())).toBe('ended');
     expect(await codeAgainst((duplex) => duplex.destroy())).toBe('ended');
+  });
+
+  it('refuses a node info in more frames than any needs', async () => {
+    const piecewise = async (duplex: Duplex): Promise<void> => {
+      const { secret } = await openSecretConnection(new ByteStream(duplex), identityOf(2));
+      const info = encodeNodeInfo(infoOf(2, { moniker: 'm'.repeat(600) }));
+      void secret.write(...Array.from(info, (byte) => Uint8Array.of(byte))).catch(() => {});
+    };
+    expect(await codeAgainst(piecewise)).toBe('wire');
+    expect(await codeAgainst(peerWith({ moniker: 'm'.repeat(600) }))).toBe('ok');
   });
 
   it('is over after 30 s for a peer that says nothing', async () => {

@@ -1,10 +1,17 @@
+import { duplexPair } from 'node:stream';
+import { xsalsa20poly1305 } from '@noble/ciphers/salsa.js';
 import { describe, expect, it } from 'vitest';
+import { ByteStream } from '../../src/p2p/byte-stream.ts';
+import { FrameSealer } from '../../src/p2p/frame-cipher.ts';
+import { openLink } from '../../src/p2p/handshake.ts';
 import { encodeMessage, getBlockByHeight, type PeerMessage } from '../../src/p2p/messages.ts';
+import { encodeNodeInfo } from '../../src/p2p/node-info.ts';
 import { PacketDecoder, PING, PONG, partHead } from '../../src/p2p/packets.ts';
-import { concatBytes } from '../../src/util/bytes.ts';
+import { EphemeralKey } from '../../src/p2p/secret-connection.ts';
+import { bytesToHex, concatBytes, hexToBytes } from '../../src/util/bytes.ts';
 import { createDeferred } from '../../src/util/deferred.ts';
 import { settle } from '../support/fake-clock.ts';
-import { LinkRig, type RawPeer } from '../support/secret-links.ts';
+import { identityOf, infoOf, LinkRig, type RawPeer } from '../support/secret-links.ts';
 
 const REQUEST: PeerMessage = { type: 'status-request' };
 const blockOf = (length: number, fill = 5): PeerMessage => ({
@@ -170,7 +177,50 @@ describe('a link', () => {
   });
 });
 
-describe('a flood of small messages', () => {
+describe('a flood of small pieces', () => {
+  it('is read as slowly where they are parts of one message', async () => {
+    const rig = new LinkRig({ limits: { receiveRate: 10_420 } });
+    const { link, peer } = await rig.withRawPeer();
+    link.receive(() => {});
+    const one = concatBytes(partHead(1, false), Uint8Array.of(0x11));
+    const before = link.stats.receivedBytes;
+    void peer.secret.write(concatBytes(...new Array<Uint8Array>(10_000).fill(one))).catch(() => {});
+    await rig.clock.advance(10_000);
+    // 170 of them fill a frame.
+    expect(link.stats.receivedBytes - before).toBeGreaterThan(2 * 1042);
+    expect(link.stats.receivedBytes - before).toBeLessThan(6 * 1042);
+    link.close();
+  });
+
+  it('is read as slowly where they are frames without anything in them', async () => {
+    const rig = new LinkRig({ limits: { receiveRate: 10_420 } });
+    const [one, other] = duplexPair();
+    const opening = openLink(one, rig.options(1), rig.parts(1));
+    const theirs = new ByteStream(other);
+    const ephemeral = new EphemeralKey(new Uint8Array(32).fill(9));
+    await theirs.write(ephemeral.publicKey);
+    const { keys, challenge } = ephemeral.sessionWith(Uint8Array.from(await theirs.read(32)));
+    const identity = identityOf(2);
+    const type = Uint8Array.of(1);
+    const proof = concatBytes(type, identity.publicKey, type, identity.sign(challenge));
+    const head = [proof, encodeNodeInfo(infoOf(2))];
+    await theirs.write(new FrameSealer(keys.key, keys.sendNonce).seal(head));
+    const link = await opening;
+    link.receive(() => {});
+    const before = link.stats.receivedBytes;
+    let nonce = BigInt(`0x${bytesToHex(keys.sendNonce)}`) + 2n * BigInt(head.length);
+    const empty = Array.from({ length: 100 }, () => {
+      const bytes = hexToBytes(nonce.toString(16).padStart(48, '0'), 'nonce', 24);
+      nonce += 2n;
+      return xsalsa20poly1305(keys.key, bytes).encrypt(new Uint8Array(1026));
+    });
+    void theirs.write(concatBytes(...empty)).catch(() => {});
+    await rig.clock.advance(1000);
+    expect(link.stats.receivedBytes - before).toBeGreaterThan(15 * 1042);
+    expect(link.stats.receivedBytes - before).toBeLessThan(25 * 1042);
+    link.close();
+  });
+
   it('is taken in as slowly as large ones', async () => {
     const rig = new LinkRig({ limits: { receiveRate: 10_420 } });
     const { link, peer } = await rig.withRawPeer();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ByteBudget } from '../../src/p2p/byte-budget.ts';
 import { SendQueue } from '../../src/p2p/send-queue.ts';
+import { ByteBudget } from '../../src/util/byte-budget.ts';
 
 const message = (length: number): Uint8Array => new Uint8Array(length);
 

@@ -287,6 +287,42 @@ describe('listening', () => {
     await new TestNode(1).dial(b.port);
   });
 
+  it('cuts off whoever is slow to shake hands, where others wait for the place', async () => {
+    const b = await new TestNode(2, {}, { maxHandshakes: 2, maxHandshakesPerHost: 100 }).listen();
+    const strangers: ReturnType<typeof openSocket>[] = [];
+    for (let i = 0; i < 2; i++) {
+      strangers.push(openSocket(b.port));
+      await until(() => b.clock.sleeping === i + 1);
+      await b.clock.advance(1000);
+    }
+    const early = openSocket(b.port);
+    await until(() => early.isCut);
+    expect(strangers.map(({ isCut }) => isCut)).toEqual([false, false]);
+    await b.clock.advance(1000);
+    await new TestNode(1).dial(b.port);
+    await until(() => strangers[0]!.isCut);
+    expect(strangers[1]!.isCut).toBe(false);
+    await until(() => b.inbound.length === 1);
+  });
+
+  it('computes for one host no more often than any needs, and for all of them', async () => {
+    const b = await new TestNode(2).listen();
+    const greet = async (): Promise<boolean> => {
+      const { socket } = openSocket(b.port);
+      const isGreeted = once(socket, 'data').then(() => true);
+      const isRefused = once(socket, 'close').then(() => false);
+      const outcome = await Promise.race([isGreeted, isRefused]);
+      socket.destroy();
+      await until(() => b.clock.sleeping === 0);
+      return outcome;
+    };
+    let greeted = 0;
+    while (await greet()) greeted++;
+    expect(greeted).toBe(64);
+    await b.clock.advance(2000);
+    expect([await greet(), await greet(), await greet()]).toEqual([true, true, false]);
+  });
+
   it('does not count those who have shaken hands', async () => {
     const b = await new TestNode(2).listen();
     for (let i = 0; i < 6; i++) await new TestNode(10 + i).dial(b.port);

@@ -3,7 +3,6 @@
  * hands; and a peer that speaks the protocol up to that point and then sends what a test tells it to.
  */
 import { type Duplex, duplexPair } from 'node:stream';
-import { ByteBudget } from '../../src/p2p/byte-budget.ts';
 import { ByteStream } from '../../src/p2p/byte-stream.ts';
 import { type HandshakeOptions, type HandshakeParts, openLink } from '../../src/p2p/handshake.ts';
 import { NodeIdentity } from '../../src/p2p/identity.ts';
@@ -13,6 +12,7 @@ import { ReceiveBudget } from '../../src/p2p/receive-budget.ts';
 import { openSecretConnection } from '../../src/p2p/secret-connection.ts';
 import type { SecretPeerLink } from '../../src/p2p/secret-peer-link.ts';
 import type { SecretStream } from '../../src/p2p/secret-stream.ts';
+import { ByteBudget } from '../../src/util/byte-budget.ts';
 import { FakeClock } from './fake-clock.ts';
 import { testNodeInfo } from './memory-link.ts';
 import { RecordingLog } from './recording-log.ts';

@@ -47,6 +47,23 @@ describe('a hostile program', () => {
     expect(runBytes(program, QUICK, items).fault).toBe('run limit exceeded');
   });
 
+  it('joins strings where that is out of bounds', () => {
+    const bounds: RunBounds = { ...QUICK, joins: false };
+    for (const [text, fault] of [
+      ['1 2 CAT', 'out of bounds'],
+      ['0 2 CAT', 'out of bounds'],
+      ['1 0 CATPUSHDATA', 'out of bounds'],
+      ['0 0x51 0 CHECKPREDICATE', undefined],
+      // Not to be hidden by a child that may fail.
+      ['1 2 2 0x7e 0 CHECKPREDICATE DROP 1', 'out of bounds'],
+      ['1 0 CAT', undefined],
+    ] as const) {
+      const program = assemble(text);
+      expect(runBytes(program, bounds).fault, text).toBe(fault);
+      expect(runBytes(program, QUICK).fault, text).not.toBe('out of bounds');
+    }
+  });
+
   it('nests predicates as deep as its gas reaches, without using our stack', () => {
     const program = assemble('0 PROGRAM 0 CHECKPREDICATE');
     expect(runBytes(program, QUICK).fault).toBe('false result');

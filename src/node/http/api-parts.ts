@@ -9,6 +9,7 @@ import type { Mempool } from '../mempool/mempool.ts';
 import type { LocalMiner } from '../mining/local-miner.ts';
 import type { MiningSettings } from '../mining/mining-settings.ts';
 import type { Templates } from '../mining/templates.ts';
+import type { PeerStatus as ConnectedPeer } from '../peers/peer-status.ts';
 import type { PowVerifier } from '../pow-verifier.ts';
 import type { AccessTokens } from './access-tokens.ts';
 
@@ -36,10 +37,7 @@ export type ApiMempool = Pick<
   'submit' | 'transactions' | 'onAdded' | 'size' | 'bytes' | 'orphanCount' | 'counts'
 >;
 
-export type ApiTemplates = Pick<Templates, 'current' | 'submit' | 'onTemplate'> & {
-  /** Totals since the start, for metrics. */
-  readonly counts?: { readonly made: number; readonly seconds: number };
-};
+export type ApiTemplates = Pick<Templates, 'current' | 'submit' | 'onTemplate' | 'counts'>;
 
 /** They check what they are told. */
 export type ApiMiningSettings = Pick<
@@ -49,22 +47,7 @@ export type ApiMiningSettings = Pick<
 
 export type ApiLocalMiner = Pick<LocalMiner, 'running' | 'start' | 'stop' | 'hashes' | 'blocks'>;
 
-/** A connected peer; rates in bytes a second. */
-export interface PeerStatus {
-  /** Its identity key, upper-case hex. */
-  readonly id: string;
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly height: number;
-  readonly pingMs: number;
-  readonly connectedMs: number;
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
-  readonly averageSendRate: number;
-  readonly averageReceiveRate: number;
-  readonly sendRate: number;
-  readonly receiveRate: number;
-}
+export type PeerStatus = Omit<ConnectedPeer, 'outbound'>;
 
 export interface PeerCounts {
   readonly inbound: number;

@@ -7,6 +7,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { ByteBudget } from '../../util/byte-budget.ts';
 import { endsWithin } from '../../util/clock.ts';
 import { errorText } from '../../util/errors.ts';
 import type { ApiParts } from './api-parts.ts';
@@ -15,7 +16,7 @@ import { type Answer, Dispatcher, type DispatchOptions } from './dispatch.ts';
 import { badBody, busy, notFound, RequestError, refusalBody } from './envelope.ts';
 import { EventStream, type EventStreamOptions } from './event-stream.ts';
 import { ApiMetrics } from './metrics.ts';
-import { ByteBudget, discardBody } from './request-body.ts';
+import { discardBody } from './request-body.ts';
 
 export interface ApiServerOptions extends DispatchOptions {
   /** An IP address, or `localhost`. */
@@ -196,7 +197,7 @@ export class ApiServer {
     // A response that is closed already will not say so again, and takes nothing.
     if (bytes <= SMALL_ANSWER_BYTES || response.closed) return true;
     if (!this.#budget.take(bytes)) return false;
-    response.once('close', () => this.#budget.giveBack(bytes));
+    response.once('close', () => this.#budget.give(bytes));
     return true;
   }
 

@@ -36,6 +36,8 @@ export class Authenticator {
   check(request: IncomingMessage): void {
     this.#checkHost(request.headers.host);
     this.#checkOrigin(request.headers);
+    // A browser asks without the token that it is going to send.
+    if (isPreflight(request)) return;
     if (this.#options.authDisabled === true || isOwnMachine(request)) return;
     const given = basicCredentials(request.headers.authorization);
     if (given === undefined) throw unauthenticated('no token');
@@ -66,11 +68,21 @@ export class Authenticator {
   }
 }
 
-/** From a loopback address, and not passed on by a proxy there. */
-export function isOwnMachine({ headers, socket }: IncomingMessage): boolean {
-  const proxied = headers['x-forwarded-for'] !== undefined || headers['forwarded'] !== undefined;
-  return !proxied && isLoopback(socket.remoteAddress);
+/** Whether a page of another origin asks if it may call: it gets to know that, and nothing else. */
+export function isPreflight({ method, headers }: IncomingMessage): boolean {
+  const asks = headers['access-control-request-method'] !== undefined;
+  return method === 'OPTIONS' && asks && headers.origin !== undefined;
 }
+
+/** From a loopback address, and not passed on by a proxy there that says so. */
+export function isOwnMachine({ headers, socket }: IncomingMessage): boolean {
+  return !PROXY_HEADERS.some((name) => name in headers) && isLoopback(socket.remoteAddress);
+}
+
+const PROXY_HEADERS = [
+  ...['forwarded', 'via', 'x-real-ip'],
+  ...['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'],
+];
 
 export function isLoopback(address: string | undefined): boolean {
   if (address === undefined) return false;

@@ -7,10 +7,11 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { posix } from 'node:path';
+import type { ByteBudget } from '../../util/byte-budget.ts';
 import { errorText } from '../../util/errors.ts';
 import { stringifyExact } from '../../util/json.ts';
 import type { ApiParts } from './api-parts.ts';
-import { Authenticator, type AuthOptions, isOwnMachine } from './auth.ts';
+import { Authenticator, type AuthOptions, isOwnMachine, isPreflight } from './auth.ts';
 import type { ApiCall } from './call.ts';
 import { chainCalls } from './chain-calls.ts';
 import {
@@ -29,7 +30,7 @@ import type { ApiMetrics, CallOutcome } from './metrics.ts';
 import { miningCalls } from './mining-calls.ts';
 import { openApiDocument } from './openapi.ts';
 import { peerCalls } from './peer-calls.ts';
-import { type ByteBudget, parseBody, readBody } from './request-body.ts';
+import { parseBody, readBody } from './request-body.ts';
 import { tokenCalls } from './token-calls.ts';
 import { transactionCalls } from './transaction-calls.ts';
 import { NO_WALLET, WALLET_CALLS } from './wallet-calls.ts';
@@ -249,8 +250,4 @@ function encodedPath(path: string): string {
 
 function redirect(location: string): Answer {
   return { status: 301, body: '', headers: { location } };
-}
-
-function isPreflight({ method, headers }: IncomingMessage): boolean {
-  return method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
 }

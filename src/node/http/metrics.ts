@@ -41,7 +41,7 @@ export class ApiMetrics {
       registers,
     });
     this.#latency = new Histogram({
-      name: `${PREFIX}rpc_request_seconds`,
+      name: `${PREFIX}rpc_request_duration_seconds`,
       help: 'Time from the head of a request to its answer',
       labelNames: ['call'],
       buckets: BUCKETS,
@@ -75,7 +75,7 @@ export class ApiMetrics {
 
   #addChain({ chain, verifier, now }: MetricParts): void {
     this.#gauge('chain_height', 'Height of the best block', () => chain.tip.header.height);
-    this.#gauge('chain_tip_time_seconds', 'Time of the best block, since 1970', () => {
+    this.#gauge('chain_tip_timestamp_seconds', 'Time of the best block, since 1970', () => {
       return chain.tip.header.timestamp;
     });
     this.#gauge('chain_tip_age_seconds', 'Time since the time of the best block', () => {
@@ -157,10 +157,10 @@ export class ApiMetrics {
 
   #addMining({ templates, miner }: MetricParts): void {
     this.#counter('templates_made_total', 'Block templates made', () => {
-      return templates.counts?.made ?? 0;
+      return templates.counts.made;
     });
     this.#counter('template_seconds_total', 'Time that making them took', () => {
-      return templates.counts?.seconds ?? 0;
+      return templates.counts.seconds;
     });
     this.#gauge('mining', '1 while the local miner runs', () => (miner?.running ? 1 : 0));
     this.#counter('mining_hashes_total', 'Hashes of the local miner', () => miner?.hashes ?? 0);

@@ -4,29 +4,15 @@
  * many connections at once.
  */
 import type { IncomingMessage } from 'node:http';
+import type { ByteBudget } from '../../util/byte-budget.ts';
 import { badBody, busy, type RequestError } from './envelope.ts';
 import { type JsonNode, JsonTextError, parseFirstJson } from './first-json.ts';
 
-/** Bytes that may be in use. */
-export class ByteBudget {
-  readonly #limit: number;
-  #used = 0;
-
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  /** Takes some, if they are there. */
-  take(bytes: number): boolean {
-    if (this.#used + bytes > this.#limit) return false;
-    this.#used += bytes;
-    return true;
-  }
-
-  giveBack(bytes: number): void {
-    this.#used -= bytes;
-  }
-}
+/**
+ * What a piece of a body takes beside its bytes: one that is sent byte by byte would else take some
+ * hundred times what it is counted as.
+ */
+const PIECE_BYTES = 512;
 
 /**
  * The whole body. Rejects `RequestError` if it is longer than `maxBytes`, if the budget is used up,
@@ -42,16 +28,18 @@ export function readBody(
     if (announced > maxBytes) throw tooLong(maxBytes);
     const chunks: Buffer[] = [];
     let length = 0;
+    let taken = 0;
     const settle = (result: Buffer | RequestError): void => {
       request.off('data', onData).off('end', onEnd).off('close', onClose);
-      budget.giveBack(length);
+      budget.give(taken);
       if (Buffer.isBuffer(result)) resolve(result);
       else reject(result);
     };
     const onData = (chunk: Buffer): void => {
       if (length + chunk.length > maxBytes) settle(tooLong(maxBytes));
-      else if (!budget.take(chunk.length)) settle(busy());
+      else if (!budget.take(chunk.length + PIECE_BYTES)) settle(busy());
       else {
+        taken += chunk.length + PIECE_BYTES;
         length += chunk.length;
         chunks.push(chunk);
       }

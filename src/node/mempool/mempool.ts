@@ -11,9 +11,8 @@
  * An id covers no witnesses. So a transaction that is refused leaves no trace: the next one with its id
  * is looked at as if it were the first. One that is in the pool stays, whatever else comes with its id.
  */
-import type { Block } from '../../chain/block.ts';
 import type { Tx } from '../../chain/tx.ts';
-import { decodeTx } from '../../chain/tx-codec.ts';
+import { decodeTx, encodeTx } from '../../chain/tx-codec.ts';
 import { MAX_TX_GAS } from '../../consensus/params.ts';
 import { RuleError } from '../../consensus/rule-error.ts';
 import { keyText } from '../../store/kv.ts';
@@ -243,8 +242,7 @@ export class Mempool {
     const { tx, source, done, abort } = submission;
     this.#current = submission;
     try {
-      // Of its own: the transaction may be a view of all that a peer has sent.
-      const copy = decodeTx(tx.raw.slice());
+      const copy = plainCopy(tx);
       done.resolve({ result: await this.#offer({ tx: copy, source }, abort.signal) });
     } catch (error) {
       this.#count(error);
@@ -264,7 +262,7 @@ export class Mempool {
     }
     if (returning === undefined) return;
     const { tx, source } = returning;
-    await this.#offerAlone({ tx: decodeTx(tx.raw.slice()), source });
+    await this.#offerAlone({ tx: plainCopy(tx), source });
   }
 
   /** For what nobody waits for. Never rejects. */
@@ -296,9 +294,11 @@ export class Mempool {
     const known = this.#lookAt(tx);
     if (known !== undefined) return known;
     const { height } = this.#state;
+    // Looking is cheap: what a spent coin refuses need not be run.
+    const funded = this.#state.isFunded(tx);
     // If the tip changes meanwhile, and that may matter, it is validated again like all that is there.
     const verdict =
-      offer.verdict ?? (await validateForPool(tx, { heightBound, height }, clock, signal));
+      offer.verdict ?? (await validateForPool(tx, { heightBound, height, funded }, clock, signal));
     const candidate = { tx, key, source: offer.source, heightBound, verdict };
     return this.#state.admit(since === undefined ? candidate : { ...candidate, since });
   }
@@ -307,7 +307,7 @@ export class Mempool {
   async #validateAgain(entry: PoolEntry): Promise<void> {
     const { height } = this.#state;
     const { tx } = entry.pooled;
-    const options = { heightBound: true, height };
+    const options = { heightBound: true, height, funded: true };
     let verdict: PoolVerdict | undefined;
     try {
       verdict = await validateForPool(tx, options, this.#parts.clock, this.#stopped.signal);
@@ -323,10 +323,8 @@ export class Mempool {
   #tipChanged({ tip, connected, disconnected }: TipEvent): void {
     const { log } = this.#parts;
     const height = tip.header.height + 1;
-    const blocks = (of: TipEvent['connected']): Block[] => of.map(({ block }) => block());
     try {
-      const step = { height, connected: blocks(connected), disconnected: blocks(disconnected) };
-      const displaced = this.#state.tipChanged(step);
+      const displaced = this.#state.tipChanged({ height, connected, disconnected });
       const lost = this.#returning.addBlocks(disconnected);
       if (lost > 0) log.warn('blocks not returned to the pool', { blocks: lost });
       this.#returning.addPooled(displaced);
@@ -360,4 +358,14 @@ export class Mempool {
       this.#ledger.refused(error.detail.code);
     }
   }
+}
+
+/**
+ * Of its own, as the transaction may be a view of all that a peer has sent; and in the shortest form,
+ * which is the only one that stays what it is. The reference encodes transactions and blocks anew for
+ * every node that it sends them to, with other suffixes and varints. Gas is charged for the size, so a
+ * node further on may judge what came in another form differently, and refuse the block that has it.
+ */
+function plainCopy(tx: Tx): Tx {
+  return decodeTx(encodeTx(tx));
 }

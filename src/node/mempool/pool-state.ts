@@ -7,7 +7,6 @@
  * Nothing here waits: what was validated is added, and what a new tip has changed is put in order, in
  * one step. Listeners are told when all of it is done.
  */
-import type { Block } from '../../chain/block.ts';
 import type { Tx } from '../../chain/tx.ts';
 import type { UtxoView } from '../../chain/utxo.ts';
 import { COINBASE_MATURITY } from '../../consensus/params.ts';
@@ -16,6 +15,7 @@ import { keyText } from '../../store/kv.ts';
 import { bytesToHex } from '../../util/bytes.ts';
 import type { Clock } from '../../util/clock.ts';
 import { LruMap } from '../../util/lru.ts';
+import type { ChainBlock } from '../best-chain.ts';
 import { type CoinSpend, madeCoins, spentCoins } from './coin-moves.ts';
 import { MempoolError } from './mempool-error.ts';
 import type { RemovalReason } from './mempool-options.ts';
@@ -64,9 +64,12 @@ export interface TipStep {
   /** Of the next block. */
   readonly height: number;
   /** Blocks that have left the main chain, and those that have joined it. */
-  readonly disconnected: readonly Block[];
-  readonly connected: readonly Block[];
+  readonly disconnected: readonly SteppedBlock[];
+  readonly connected: readonly SteppedBlock[];
 }
+
+/** Read when its turn comes: all that a reorganisation changes may be more than memory holds. */
+type SteppedBlock = Pick<ChainBlock, 'block'>;
 
 /** Transactions of the last blocks: told apart from such as spend coins that never were. */
 const KEPT_CONFIRMED = 20_000;
@@ -147,6 +150,14 @@ export class PoolState {
     this.#roomFor(tx, fee, weightOf(tx, 0));
   }
 
+  /**
+   * Whether the coins are there that it takes whatever its programs come to: those of BTM. Throws
+   * `MempoolError` or `RuleError` where one of them cannot be taken, as `admit` does.
+   */
+  isFunded(tx: Tx): boolean {
+    return this.#sources(spentCoins(tx, true)).missing.length === 0;
+  }
+
   /** Adds it, or puts it aside. Throws `MempoolError`, or `RuleError` of which nobody is to blame. */
   admit(candidate: Candidate): 'added' | 'known' | 'orphan' {
     const { tx, key, source, heightBound, verdict } = candidate;
@@ -210,22 +221,9 @@ export class PoolState {
 
   /** Puts the pool in order after a new tip. Returns what has to be validated anew. */
   tipChanged(step: TipStep): readonly ReturningTx[] {
-    const { orphans } = this.#parts;
     this.#height = step.height;
     this.#order = undefined;
-    this.#noteConfirmed(step);
-    const removals = this.#outOfPlace(step);
-    // One that was put aside may find what it waits for in the blocks that came, or what those that
-    // left have given back.
-    for (const block of step.connected) {
-      for (const tx of block.transactions) {
-        orphans.remove(keyText(tx.id));
-        orphans.wakeAll(tx.results.map(({ id }) => id));
-      }
-    }
-    for (const { transactions } of step.disconnected) {
-      for (const tx of transactions) orphans.wakeAll(tx.spentOutputIds.filter(isId));
-    }
+    const removals = this.#follow(step);
     this.#tellRemoved(removals);
     const returning = removals.filter(([, reason]) => reason === 'returning');
     return returningFrom(returning.map(([entry]) => entry));
@@ -290,20 +288,10 @@ export class PoolState {
     throw new MempoolError({ code: 'full', fee, feeNeeded });
   }
 
-  #noteConfirmed({ disconnected, connected }: TipStep): void {
-    for (const [blocks, isConfirmed] of [
-      [disconnected, false],
-      [connected, true],
-    ] as const) {
-      for (const { transactions } of blocks) {
-        for (const tx of transactions.slice(1)) this.#confirmed.set(keyText(tx.id), isConfirmed);
-      }
-    }
-  }
-
-  /** Takes out what cannot stay, parents first, and says why. */
-  #outOfPlace(step: TipStep): readonly Removal[] {
-    if (this.#index.size === 0) return [];
+  /** Takes out what cannot stay, parents first, and says why; wakes orphans whose coins have come. */
+  #follow(step: TipStep): readonly Removal[] {
+    const { orphans } = this.#parts;
+    const isEmpty = this.#index.size === 0;
     const removals: Removal[] = [];
     const suspects = new Map<PoolEntry, RemovalReason>();
     const suspect = (entry: PoolEntry | undefined, reason: RemovalReason): void => {
@@ -322,18 +310,27 @@ export class PoolState {
     // After a reorganisation what stood on a block may find its place again.
     const lost = step.disconnected.length > 0 ? 'returning' : 'conflict';
     for (const entry of this.#expired()) takeOut(entry, 'expired', 'expired');
-    for (const { transactions } of step.connected) {
-      for (const tx of transactions) {
-        const entry = this.#index.get(keyText(tx.id));
-        if (entry !== undefined) takeOut(entry, 'confirmed', lost);
-        for (const id of tx.spentOutputIds) {
-          if (id !== undefined) suspect(this.#index.spender(keyText(id)), lost);
-        }
+    for (const { block } of step.disconnected) {
+      for (const [at, tx] of block().transactions.entries()) {
+        if (at > 0) this.#confirmed.set(keyText(tx.id), false);
+        // What it had spent is there again.
+        orphans.wakeAll(tx.spentOutputIds.filter(isId));
+        if (isEmpty) continue;
+        for (const { id } of tx.results) suspect(this.#index.spender(keyText(id)), lost);
       }
     }
-    for (const { transactions } of step.disconnected) {
-      for (const { results } of transactions) {
-        for (const { id } of results) suspect(this.#index.spender(keyText(id)), lost);
+    for (const { block } of step.connected) {
+      for (const [at, tx] of block().transactions.entries()) {
+        const key = keyText(tx.id);
+        if (at > 0) this.#confirmed.set(key, true);
+        orphans.remove(key);
+        orphans.wakeAll(tx.results.map(({ id }) => id));
+        if (isEmpty) continue;
+        const entry = this.#index.get(key);
+        if (entry !== undefined) takeOut(entry, 'confirmed', lost);
+        for (const id of tx.spentOutputIds.filter(isId)) {
+          suspect(this.#index.spender(keyText(id)), lost);
+        }
       }
     }
     // A map gives what is added while it is walked through.

@@ -8,7 +8,9 @@
  *
  * Nobody has worked for a transaction, so its programs get less time than those of a block: all that
  * gas can buy, but not what programs that gain gas may run on for. What goes beyond is refused as
- * `tx-program-endless`, for which nobody is to blame.
+ * `tx-program-endless`, for which nobody is to blame. So is a program that joins strings: the reference may
+ * judge it otherwise, and would refuse a block of ours that has it. Coins that are not there cost nothing: what
+ * claims to spend them gets a small part of that time.
  */
 import type { Tx } from '../../chain/tx.ts';
 import { BLOCK_VERSION } from '../../consensus/params.ts';
@@ -32,6 +34,8 @@ export interface PoolValidation {
   readonly heightBound: boolean;
   /** Of the next block. */
   readonly height: number;
+  /** Whether the BTM that it spends is there. */
+  readonly funded: boolean;
 }
 
 /** Rejects `RuleError` if it is invalid, or the signal's reason. */
@@ -41,9 +45,10 @@ export async function validateForPool(
   clock: Pick<Clock, 'now'>,
   signal: AbortSignal,
 ): Promise<PoolVerdict> {
-  const { heightBound, height } = options;
+  const { heightBound, height, funded } = options;
   const validate = async (blockHeight: number): Promise<TxVerdict> => {
-    const verdict = await runInSlices(validatingTx(tx, contextOf(tx, blockHeight)), clock, signal);
+    const context = poolContext(tx, blockHeight, funded);
+    const verdict = await runInSlices(validatingTx(tx, context), clock, signal);
     signal.throwIfAborted();
     if (verdict.result !== 'invalid') return verdict;
     // At the height of whoever sent it, it may have been valid.
@@ -70,22 +75,25 @@ export function checkTimeRange(tx: Tx, height: number): void {
 const PROGRAM_WORK = 2 ** 25;
 /** All programs of a transaction together, which share it alike. */
 const TX_WORK = 2 ** 27;
+/** The same where its coins are not there: some ten milliseconds, 40 signatures' worth. */
+const UNFUNDED_TX_WORK = 2 ** 24;
 /** But each may check one signature: of more than a few hundred of these, gas allows no more. */
 const MIN_PROGRAM_WORK = 2 ** 19;
 
-function contextOf(tx: Tx, blockHeight: number): TxContext {
+/** In which a transaction of the pool is validated for a block at that height. */
+export function poolContext(tx: Tx, blockHeight: number, funded: boolean): TxContext {
   return {
     blockVersion: BLOCK_VERSION,
     blockHeight,
     firstInBlock: false,
-    bounds: boundsFor(tx.inputs.length),
+    bounds: boundsFor(tx.inputs.length, funded ? TX_WORK : UNFUNDED_TX_WORK),
   };
 }
 
-function boundsFor(programs: number): RunBounds {
-  const share = Math.floor(TX_WORK / Math.max(1, programs));
+function boundsFor(programs: number, txWork: number): RunBounds {
+  const share = Math.floor(txWork / Math.max(1, programs));
   const work = Math.max(MIN_PROGRAM_WORK, Math.min(PROGRAM_WORK, share));
-  return { work, items: 2 ** 20, bytes: 2 ** 26 };
+  return { work, items: 2 ** 20, bytes: 2 ** 26, joins: false };
 }
 
 function blameNobody(error: RuleError): RuleError {

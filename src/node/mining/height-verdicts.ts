@@ -1,17 +1,17 @@
 /**
- * Verdicts on pooled transactions for the height of the next block. The pool's are for the height of
- * the best block, or of one long past, and that may matter: a time range ends, a program asks for
- * BLOCKHEIGHT. Most transactions cannot tell heights apart, and for these the pool's verdict stands;
- * the others are validated anew for every height, before a template takes them.
+ * Verdicts on transactions for the height of the next block. Those that come with them may be for an
+ * earlier one, and that may matter: a time range ends, a program asks for BLOCKHEIGHT. Most
+ * transactions cannot tell heights apart, and for these the verdict stands; the others are validated
+ * anew for every height, before a template takes them. The memory pool does so too; a block is worth
+ * not to depend on that.
  */
 
 import type { Tx } from '../../chain/tx.ts';
-import { BLOCK_VERSION } from '../../consensus/params.ts';
-import { type TxContext, type TxVerdict, validatingTx } from '../../consensus/tx-rules.ts';
+import { type TxVerdict, validatingTx } from '../../consensus/tx-rules.ts';
 import { keyText } from '../../store/kv.ts';
 import type { Clock } from '../../util/clock.ts';
-import type { RunBounds } from '../../vm/machine.ts';
 import { isHeightBound } from '../mempool/height-bound.ts';
+import { poolContext } from '../mempool/pool-validation.ts';
 import { runInSlices } from '../slices.ts';
 import type { TemplateTx } from './transaction-source.ts';
 
@@ -21,12 +21,6 @@ interface Kept {
   readonly height: number;
   readonly verdict: HeightVerdict;
 }
-
-/** Some 50 ms for one program, 100 ms for all of a transaction: what the pool allows, and no block. */
-const PROGRAM_WORK = 2 ** 27;
-const TX_WORK = 2 ** 28;
-/** Each may check a signature, however many they are. */
-const MIN_PROGRAM_WORK = 2 ** 19;
 
 export class HeightVerdicts {
   /** By the transaction itself: it goes when the pool lets it go. */
@@ -42,9 +36,9 @@ export class HeightVerdicts {
     return kept?.height === height ? kept.verdict : undefined;
   }
 
-  /** The verdict, if one step of validation is enough for it: a few milliseconds at most. */
+  /** The verdict, if one step of validation is enough for it: a millisecond, a tenth of a second at worst. */
   validateQuickly({ tx }: TemplateTx, height: number): HeightVerdict | undefined {
-    const { done, value } = validatingTx(tx, contextOf(tx, height)).next();
+    const { done, value } = validatingTx(tx, poolContext(tx, height, true)).next();
     return done === true ? this.#keep(tx, height, value) : undefined;
   }
 
@@ -58,7 +52,7 @@ export class HeightVerdicts {
     signal.throwIfAborted();
     // Whatever else happens, nobody shall try again at this height.
     this.#kept.set(tx, { height, verdict: 'invalid' });
-    const steps = validatingTx(tx, contextOf(tx, height));
+    const steps = validatingTx(tx, poolContext(tx, height, true));
     this.#keep(tx, height, await runInSlices(steps, clock, signal));
   }
 
@@ -84,19 +78,4 @@ export class HeightVerdicts {
 function isHeightDependent(tx: Tx): boolean {
   // From one height on, no two inputs may be the same.
   return isHeightBound(tx) || new Set(tx.inputIds.map(keyText)).size !== tx.inputIds.length;
-}
-
-function contextOf(tx: Tx, blockHeight: number): TxContext {
-  return {
-    blockVersion: BLOCK_VERSION,
-    blockHeight,
-    firstInBlock: false,
-    bounds: boundsFor(tx.inputs.length),
-  };
-}
-
-function boundsFor(programs: number): RunBounds {
-  const share = Math.floor(TX_WORK / Math.max(1, programs));
-  const work = Math.max(MIN_PROGRAM_WORK, Math.min(PROGRAM_WORK, share));
-  return { work, items: 2 ** 20, bytes: 2 ** 26 };
 }

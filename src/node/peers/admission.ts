@@ -4,6 +4,7 @@
  * the others decides nothing about what we see of the network.
  */
 
+import { ipKind, networkOf } from '../../p2p/discovery/endpoint.ts';
 import type { PeerLink } from '../../p2p/peer-link.ts';
 import type { Clock } from '../../util/clock.ts';
 import { CodedError } from '../../util/errors.ts';
@@ -43,7 +44,7 @@ export interface AdmissionParts {
 
 export type AdmissionDetail =
   | { readonly code: 'closed' | 'self' | 'full' }
-  | { readonly code: 'banned' | 'ip-limit'; readonly address: string }
+  | { readonly code: 'banned' | 'ip-limit' | 'network-limit'; readonly address: string }
   /** `id` is connected already. */
   | { readonly code: 'duplicate'; readonly id: string }
   /** The connection ended before its status came. */
@@ -58,6 +59,8 @@ export class AdmissionError extends CodedError<AdmissionDetail> {
 const MAX_PEERS = 50;
 const RESERVED = 8;
 const MAX_PER_IP = 3;
+/** Of our own choice and in one /16 (IPv6: /32): its owner must not be all that we see of the network. */
+const MAX_CHOSEN_PER_NETWORK = 4;
 /** Two nodes that dial each other at the same time end up with two connections: so soon, one goes. */
 const CROSSING_MS = 10_000;
 /** An inbound peer keeps its place for so long after it came, or gave us something new. */
@@ -89,6 +92,17 @@ export class Admission {
     return this.#hasRoom('inbound') || this.#evictable() !== undefined;
   }
 
+  /** Whether one more of our own choice may be there. */
+  mayChoose(address: string): boolean {
+    if (ipKind(address) !== 'global') return true;
+    const network = networkOf(address, 16);
+    let count = 0;
+    for (const { peer, origin } of this.#parts.members()) {
+      if (origin === 'outgoing' && networkOf(peer.remote.address, 16) === network) count++;
+    }
+    return count < MAX_CHOSEN_PER_NETWORK;
+  }
+
   /** Gives whoever has to go for this one. Throws `AdmissionError`. */
   admit(link: PeerLink, origin: Origin): readonly Peer[] {
     const { address } = link.remote;
@@ -104,6 +118,9 @@ export class Admission {
     const isChosen = origin === 'connect' || origin === 'manual';
     if (!isChosen && this.#fromIp(address) >= this.#maxPerIp) {
       throw new AdmissionError({ code: 'ip-limit', address });
+    }
+    if (origin === 'outgoing' && !this.mayChoose(address)) {
+      throw new AdmissionError({ code: 'network-limit', address });
     }
     if (this.#hasRoom(origin)) return [];
     const evicted = this.#evictable();
@@ -162,6 +179,8 @@ function admissionMessage(detail: AdmissionDetail): string {
       return `${detail.address} is banned`;
     case 'ip-limit':
       return `there are enough peers with the address ${detail.address}`;
+    case 'network-limit':
+      return `there are enough peers in the network of ${detail.address}`;
     case 'duplicate':
       return `the peer is connected already: ${detail.id}`;
     case 'ended':

@@ -6,7 +6,7 @@
  */
 import type { PeerMessage } from '../../p2p/messages.ts';
 import type { Clock } from '../../util/clock.ts';
-import { TokenBucket, type TokenRate } from './token-bucket.ts';
+import { type Rate, TokenBucket } from '../../util/token-bucket.ts';
 
 export interface Pace {
   /** How long to wait before the next message is read. */
@@ -18,8 +18,8 @@ export interface Pace {
 type Kind = 'request' | 'transaction' | 'new-block' | 'filter' | 'control';
 
 interface Allowance {
-  readonly messages: TokenRate;
-  readonly bytes: TokenRate;
+  readonly messages: Rate;
+  readonly bytes: Rate;
   readonly blamed: boolean;
 }
 
@@ -58,7 +58,7 @@ const ALLOWANCES: Readonly<Record<Kind, Allowance>> = {
 /** A wait is no longer than this: answers that we wait for may stand behind it. The debt remains. */
 const MAX_WAIT_MS = 5000;
 /** Ms of waiting that a peer may cause before it is at fault, and how much of it is forgotten. */
-const PATIENCE: TokenRate = { perSecond: 100, burst: 10_000 };
+const PATIENCE: Rate = { perSecond: 100, burst: 10_000 };
 /** Of a message beside its payload. */
 const OVERHEAD_BYTES = 16;
 

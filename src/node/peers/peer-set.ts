@@ -378,7 +378,7 @@ export class PeerSet {
 
   /** Bytom 1.x P2P: one connection per IP where we choose ourselves. */
   #skips({ host, port }: Address): boolean {
-    if (this.#bans.isBanned(host)) return true;
+    if (this.#bans.isBanned(host) || !this.#admission.mayChoose(host)) return true;
     const ip = ipKey(host);
     for (const { peer } of this.#members.values()) {
       const { address } = peer.remote;

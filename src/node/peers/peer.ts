@@ -12,11 +12,11 @@ import { bytesEqual } from '../../util/bytes.ts';
 import type { Clock } from '../../util/clock.ts';
 import { createDeferred } from '../../util/deferred.ts';
 import { LruMap } from '../../util/lru.ts';
+import { TokenBucket } from '../../util/token-bucket.ts';
 import { FloodGuard } from './flood-guard.ts';
 import { type Answer, type RequestOptions, Requests } from './requests.ts';
 import { SpvFilter } from './spv-filter.ts';
 import type { Offence, SyncPeer } from './sync-peer.ts';
-import { TokenBucket } from './token-bucket.ts';
 
 export interface PeerOptions extends RequestOptions {
   readonly genesisHash: Uint8Array;

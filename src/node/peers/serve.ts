@@ -4,8 +4,8 @@
  *
  * What a peer can make us do is bounded: a queue of requests, answered one after the other, and none
  * while more than a few messages wait to be sent to it; an answer is sized from the index before
- * anything of it is read, of large ones there
- * is one at a time for each peer, and for all peers as many as a budget of bytes allows. How fast bytes leave is the link's business (512,000 a second).
+ * anything of it is read, of large ones there is one at a time for each peer, and for all peers as many
+ * as a budget of bytes allows. How fast bytes leave is the link's business (512,000 a second).
  */
 import { encodeHeader } from '../../chain/header.ts';
 import { merkleProof, statusLeaf } from '../../chain/merkle.ts';
@@ -21,10 +21,10 @@ import type { Clock } from '../../util/clock.ts';
 import { createDeferred, type Deferred } from '../../util/deferred.ts';
 import { errorText } from '../../util/errors.ts';
 import type { Logger } from '../../util/log.ts';
+import { TokenBucket } from '../../util/token-bucket.ts';
 import type { Chain } from '../chain.ts';
 import { Slice } from '../slices.ts';
 import type { Peer, ServedMessage } from './peer.ts';
-import { TokenBucket } from './token-bucket.ts';
 
 export type ServedChain = Pick<
   Chain,
@@ -44,6 +44,11 @@ export interface ServeParts {
 
 /** Bytes of hex of all blocks in message 15. */
 const MAX_BLOCKS_HEX = 11_010_049;
+/**
+ * No second block goes beyond this: then the answers to all peers fit into what may wait, however slowly
+ * some read. A larger one would take 20 s at the pace of the network, where the reference waits for 30.
+ */
+const SHARE_OF_BLOCKS_HEX = 2 ** 20;
 /** Of a header in message 13: the largest has under 170 bytes, and travels as hex in quotes. */
 const HEADER_HEX = 352;
 /** Lengths, counts and quotes around an object. */
@@ -67,7 +72,9 @@ const STALL_MS = 120_000;
 const STALL_BYTES = 1 << 20;
 /** Requests for what we do not have. Honest ones are few: they ask for what we have told of. */
 const USELESS = { perSecond: 1, burst: 128 };
+/** Merkle blocks, and so many bytes of a block count as one more: each transaction costs a dozen hashes. */
 const MERKLE_BLOCKS = { perSecond: 2, burst: 32 };
+const MERKLE_BYTES = 16 * 1024;
 
 /** An answer that is known to be possible. */
 interface Plan {
@@ -226,7 +233,7 @@ export class BlockServer {
       case 'get-merkle-block': {
         const entry = this.#entryOf(message);
         if (entry === undefined) return undefined;
-        const waitMs = desk.merkle.take();
+        const waitMs = desk.merkle.take(1 + entry.size / MERKLE_BYTES);
         if (waitMs > 0) await this.#parts.clock.sleep(waitMs, peer.signal);
         const bytes = travelBytes(entry);
         return { bytes, message: () => this.#inTurn(() => this.#merkleBlock(peer, entry)) };
@@ -273,7 +280,8 @@ export class BlockServer {
     const entries: IndexEntry[] = [];
     let bytes = 0;
     for await (const entry of this.#entries(peer, range)) {
-      if (bytes + 2 * entry.size > MAX_BLOCKS_HEX) break;
+      const max = entries.length === 0 ? MAX_BLOCKS_HEX : SHARE_OF_BLOCKS_HEX;
+      if (bytes + 2 * entry.size > max) break;
       bytes += 2 * entry.size;
       entries.push(entry);
     }

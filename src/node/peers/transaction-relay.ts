@@ -75,7 +75,9 @@ export class TransactionRelay {
 
   /** Gives a new peer what the mempool holds. */
   peerReady(peer: Peer): void {
-    for (const { tx } of this.#parts.mempool.transactions()) this.#enqueue(peer, tx);
+    for (const { tx } of this.#parts.mempool.transactions()) {
+      this.#enqueue(peer, keyText(tx.id), tx);
+    }
   }
 
   peerGone(peer: Peer): void {
@@ -87,7 +89,8 @@ export class TransactionRelay {
   /** Sends transactions of the mempool to every peer that does not know them. */
   announce(txs: readonly Tx[]): void {
     for (const tx of txs) {
-      for (const peer of this.#parts.peers()) this.#enqueue(peer, tx);
+      const key = keyText(tx.id);
+      for (const peer of this.#parts.peers()) this.#enqueue(peer, key, tx);
     }
   }
 
@@ -145,9 +148,10 @@ export class TransactionRelay {
   async #submit(peer: Peer, bytes: Uint8Array): Promise<void> {
     const { mempool, clock, log } = this.#parts;
     let tx: Tx;
+    let key: string;
     try {
       tx = decodeTx(bytes);
-      peer.markTransaction(keyText(tx.id));
+      key = keyText(tx.id);
     } catch (error) {
       // `RangeError`: it has the form of a transaction, and no ids follow from it.
       if (!(error instanceof InputError || error instanceof RangeError)) throw error;
@@ -158,6 +162,8 @@ export class TransactionRelay {
         source: 'peer',
         signal: this.#stopped.signal,
       });
+      // Of what costs nothing to make up it may send what it likes, and we remember nothing of it.
+      if (result !== 'orphan') peer.markTransaction(key);
       if (result === 'added') peer.usefulAt = clock.now();
     } catch (error) {
       const reason = errorText(error);
@@ -167,9 +173,8 @@ export class TransactionRelay {
     }
   }
 
-  #enqueue(peer: Peer, tx: Tx): void {
+  #enqueue(peer: Peer, key: string, tx: Tx): void {
     if (peer.closed || this.#stopped.signal.aborted) return;
-    const key = keyText(tx.id);
     if (peer.knowsTransaction(key) || !peer.wants(tx)) return;
     let outbox = this.#outboxes.get(peer);
     if (outbox === undefined) {

@@ -1,6 +1,7 @@
 /**
  * Opens one of several peers as the source of headers: the best first, and, when its answer takes
- * long, the next beside it. So a peer that is silent costs seconds, not a whole timeout.
+ * long, the next beside it. So a peer that is silent costs seconds, not a whole timeout, also those
+ * who come while it is waited for.
  */
 import type { Clock } from '../../util/clock.ts';
 import { endsWithin } from '../../util/clock.ts';
@@ -23,11 +24,12 @@ interface Runner<P, S> {
 }
 
 /**
- * The first source that `open` gives, and who was overtaken. `open` gives `undefined` where nothing comes
- * of a peer, and rejects only with what ends everything. When this has settled, nothing runs any more.
+ * The first source that `open` gives, and who was overtaken. `peers` gives those worth asking, the best
+ * first, whenever one more is to be asked. `open` gives `undefined` where nothing comes of a peer, and
+ * rejects only with what ends everything. When this has settled, nothing runs any more.
  */
 export async function raceSources<P, S>(
-  peers: readonly P[],
+  peers: () => readonly P[],
   open: (peer: P, signal: AbortSignal) => Promise<S | undefined>,
   { clock, signal }: RaceParts,
 ): Promise<{ readonly winner: S | undefined; readonly overtaken: readonly P[] }> {
@@ -55,10 +57,9 @@ export async function raceSources<P, S>(
     return runner;
   };
   try {
-    const waiting = [...peers];
     while (winner === undefined && failure === undefined && !stop.signal.aborted) {
       const running = runners.filter((runner) => !runner.isOver);
-      const next = waiting.shift();
+      const next = peers().find((peer) => runners.every((runner) => runner.peer !== peer));
       if (next !== undefined) runners.push(start(next));
       else if (running.length === 0) break;
       const ends = runners.filter(({ isOver }) => !isOver).map(({ end }) => end);

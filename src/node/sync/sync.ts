@@ -219,9 +219,10 @@ export class Sync {
     return best === undefined || best.header.height < height;
   }
 
-  async #syncFrom(candidates: readonly SyncPeer[]): Promise<void> {
+  async #syncFrom(first: readonly SyncPeer[]): Promise<void> {
     const { clock } = this.#parts;
     const { signal } = this.#stop;
+    const candidates = (): readonly SyncPeer[] => [...first, ...this.#candidates()];
     const open = (peer: SyncPeer, stop: AbortSignal): Promise<Opened | undefined> =>
       this.#open(peer, stop);
     const { winner, overtaken } = await raceSources(candidates, open, { clock, signal });

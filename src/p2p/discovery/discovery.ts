@@ -106,7 +106,7 @@ export class Discovery {
     this.#ownKey = bytesToHex(options.identity.publicKey);
     this.#ownHosts = new Set(options.ownHosts);
     this.#table = new NodeTable({ ownId: options.identity.publicKey });
-    this.#limits = new Limits(clock.now());
+    this.#limits = new Limits(clock);
     this.#handshakes = new Handshakes({
       clock,
       wallNow,
@@ -165,7 +165,7 @@ export class Discovery {
     if (!this.#isUsable(from)) return;
     const contact = this.#handshakes.at(from);
     const isStranger = contact === undefined && !this.#handshakes.expects(from);
-    if (!this.#limits.takePacket(from, isStranger, this.#parts.clock.now())) return;
+    if (!this.#limits.takePacket(from, isStranger)) return;
     let packet: DecodedPacket;
     try {
       packet = decodePacket(datagram);
@@ -209,7 +209,7 @@ export class Discovery {
   }
 
   #answerQuestion({ target }: FindNode, from: Endpoint): void {
-    if (!this.#limits.takeQuestion(from, this.#parts.clock.now())) return;
+    if (!this.#limits.takeQuestion(from)) return;
     const nodes = this.#table
       .closest(target, this.#table.size)
       // What means another host to the asker is of no use to it, and none of its business.
@@ -238,7 +238,7 @@ export class Discovery {
   /** Signatures can be used again by others, so an id moves only when its old address is silent. */
   async #checkFormer(contact: Contact): Promise<void> {
     const former = this.#table.get(contact.id);
-    if (former === undefined || !this.#limits.takeGreeting(this.#parts.clock.now())) return;
+    if (former === undefined || !this.#limits.takeGreeting()) return;
     if (!(await this.#isAlive(former)) && this.#table.get(contact.id) === undefined) {
       this.#table.add(contact.id, contact.endpoint, this.#parts.clock.now());
     }
@@ -346,7 +346,7 @@ export class Discovery {
     const now = this.#parts.clock.now();
     const triedAt = this.#tried.get(place);
     if (triedAt !== undefined && now - triedAt < RETRY_MS) return false;
-    if (!this.#limits.takeGreeting(now)) return false;
+    if (!this.#limits.takeGreeting()) return false;
     this.#tried.set(place, now);
     return true;
   }

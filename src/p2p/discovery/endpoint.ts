@@ -128,7 +128,7 @@ export function mayTell(teller: string, ip: string): boolean {
  * The network that an IP is in, as a key: its first `v4Bits` bits, or twice as many of an IPv6 one
  * (whose owners get a /64 at the least, and often a /48 or /32).
  */
-export function networkOf(ip: string, v4Bits: 16 | 24): string {
+export function networkOf(ip: string, v4Bits: 16 | 24 | 32): string {
   const bytes = ipToBytes(ip);
   if (bytes === undefined) return ip;
   const kept = bytes.length === 4 ? v4Bits / 8 : v4Bits / 4;

@@ -1,6 +1,7 @@
 /** How many packets of discovery are looked at, answered and sent. */
+import type { Clock } from '../../util/clock.ts';
+import { type Rate, SourceLimits, TokenBucket } from '../../util/token-bucket.ts';
 import { type Endpoint, networkOf } from './endpoint.ts';
-import { type Rate, SourceLimits, TokenBucket } from './rate-limit.ts';
 
 const SOURCES = 4096;
 /** Packets of one IP. */
@@ -14,37 +15,39 @@ const QUESTIONS: Rate = { burst: 200, perSecond: 50 };
 /** Pings to addresses that others have told us. */
 const GREETINGS: Rate = { burst: 64, perSecond: 16 };
 
-/** All limits on packets, whoever sends them. `now` is in milliseconds of one clock. */
+/** All limits on packets, whoever sends them. */
 export class Limits {
-  readonly #sources = new SourceLimits(PER_SOURCE, SOURCES);
-  readonly #questionSources = new SourceLimits(QUESTIONS_PER_SOURCE, SOURCES);
+  readonly #sources: SourceLimits;
+  readonly #questionSources: SourceLimits;
   readonly #strangers: TokenBucket;
   readonly #everybody: TokenBucket;
   readonly #questions: TokenBucket;
   readonly #greetings: TokenBucket;
 
-  constructor(now: number) {
-    this.#strangers = new TokenBucket(STRANGERS, now);
-    this.#everybody = new TokenBucket(EVERYBODY, now);
-    this.#questions = new TokenBucket(QUESTIONS, now);
-    this.#greetings = new TokenBucket(GREETINGS, now);
+  constructor(clock: Pick<Clock, 'now'>) {
+    this.#sources = new SourceLimits(PER_SOURCE, SOURCES, clock);
+    this.#questionSources = new SourceLimits(QUESTIONS_PER_SOURCE, SOURCES, clock);
+    this.#strangers = new TokenBucket(STRANGERS, clock);
+    this.#everybody = new TokenBucket(EVERYBODY, clock);
+    this.#questions = new TokenBucket(QUESTIONS, clock);
+    this.#greetings = new TokenBucket(GREETINGS, clock);
   }
 
   /** Whether a packet is looked at; a stranger is who we neither know nor have asked. */
-  takePacket({ host }: Endpoint, isStranger: boolean, now: number): boolean {
-    if (!this.#sources.take(sourceOf(host), now)) return false;
-    if (isStranger && !this.#strangers.take(now)) return false;
-    return this.#everybody.take(now);
+  takePacket({ host }: Endpoint, isStranger: boolean): boolean {
+    if (!this.#sources.tryTake(sourceOf(host))) return false;
+    if (isStranger && !this.#strangers.tryTake()) return false;
+    return this.#everybody.tryTake();
   }
 
   /** Whether a question of a known node is answered. */
-  takeQuestion({ host }: Endpoint, now: number): boolean {
-    return this.#questionSources.take(sourceOf(host), now) && this.#questions.take(now);
+  takeQuestion({ host }: Endpoint): boolean {
+    return this.#questionSources.tryTake(sourceOf(host)) && this.#questions.tryTake();
   }
 
   /** Whether an address that others have told us is pinged. */
-  takeGreeting(now: number): boolean {
-    return this.#greetings.take(now);
+  takeGreeting(): boolean {
+    return this.#greetings.tryTake();
   }
 }
 

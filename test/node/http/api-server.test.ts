@@ -339,6 +339,15 @@ describe('who calls', () => {
     const asked = await rig.raw('/get-block', { method: 'OPTIONS', headers });
     expect(asked.status).toBe(204);
     expect(asked.headers['access-control-allow-origin']).toBe('https://wallet.example');
+    // From elsewhere, too: a browser sends no token with the question.
+    const far = await rig.raw('/get-block', {
+      method: 'OPTIONS',
+      headers: { ...headers, ...remote },
+    });
+    expect([far.status, far.text]).toEqual([204, '']);
+    const { origin: _, ...pageless } = { ...headers, ...remote };
+    const none = await rig.raw('/get-block', { method: 'OPTIONS', headers: pageless });
+    expect(none.status).toBe(401);
     const evil = { ...headers, origin: 'https://evil.example' };
     expect((await rig.raw('/get-block', { method: 'OPTIONS', headers: evil })).status).toBe(403);
     const { origin } = headers;
@@ -390,6 +399,19 @@ describe('limits', () => {
       const again = await tight.raw('/submit-block', { method: 'POST', body: within });
       expect(again.status).toBe(400);
     }
+    await tight.close();
+  });
+
+  it('a body that comes byte by byte is counted as what it takes', async () => {
+    const tight = await openRig({ limits: { maxBytes: 100_000 } });
+    const head = 'POST /get-block HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n';
+    const sent = (bytes: number): Promise<string> => {
+      const pieces = `{}${' '.repeat(bytes - 2)}`.replaceAll(/./gs, '1\r\n$&\r\n');
+      return exchange(`${head}Transfer-Encoding: chunked\r\n\r\n${pieces}0\r\n\r\n`, tight.port);
+    };
+    expect(await sent(300)).toMatch(/^HTTP\/1\.1 503 /);
+    expect(await sent(100)).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await sent(100)).toMatch(/^HTTP\/1\.1 200 /);
     await tight.close();
   });
 

@@ -48,7 +48,7 @@ describe('who may call', () => {
   });
 
   it('is not who was passed on by a proxy on this machine', () => {
-    for (const name of ['x-forwarded-for', 'forwarded']) {
+    for (const name of ['x-forwarded-for', 'x-real-ip', 'forwarded', 'via']) {
       expect(outcome('127.0.0.1', { [name]: '127.0.0.1' }), name).toBe('401 no token');
       expect(isOwnMachine(requestFrom('127.0.0.1', { [name]: 'x' })), name).toBe(false);
     }

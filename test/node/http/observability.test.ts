@@ -108,7 +108,7 @@ describe('metrics', () => {
     const values = await scrape();
     for (const [name, value] of [
       ['chain_height', 3],
-      ['chain_tip_time_seconds', chain.tip.header.timestamp],
+      ['chain_tip_timestamp_seconds', chain.tip.header.timestamp],
       ['chain_tip_age_seconds', 60],
       ['chain_pending_blocks', 0],
       ['chain_orphan_blocks', 0],
@@ -151,7 +151,9 @@ describe('metrics', () => {
       expect(grown('get-block', outcome), outcome).toBe(1);
     }
     expect(grown('unknown', 'refused')).toBe(3);
-    expect(after.get('bytom_node_rpc_request_seconds_count{call="get-block"}')).toBeGreaterThan(3);
+    expect(
+      after.get('bytom_node_rpc_request_duration_seconds_count{call="get-block"}'),
+    ).toBeGreaterThan(3);
     expect([...after.keys()].join()).not.toContain('x=\\"y');
   });
 });

@@ -275,15 +275,23 @@ describe('a template', () => {
       `${rounds} $l 0 0xc4 1 CHECKPREDICATE DROP 1SUB DUP JUMPIF:$l DROP 1 JUMP:$end ` +
       `RAW:0x${'61'.repeat(41)} $end`;
 
-    async function templatesWith(rounds: number): Promise<readonly (readonly string[])[]> {
+    async function templatesWith(
+      rounds: number,
+      programs: number,
+    ): Promise<readonly (readonly string[])[]> {
       const coin = BASE.coinbase(1);
       const long = issuer(programOwner(assemble(loop(rounds))));
+      const issue = Array.from({ length: programs }, (_, i) => ({
+        issuer: long,
+        amount: 5n,
+        nonce: Uint8Array.of(i),
+      }));
       const tx = transaction({
         from: [coin],
-        issue: [{ issuer: long, amount: 5n }],
+        issue,
         to: [
           { to: ANYONE, amount: coin.amount - FEE },
-          { to: ANYONE, amount: 5n, assetId: long.assetId },
+          { to: ANYONE, amount: 5n * BigInt(programs), assetId: long.assetId },
         ],
       });
       const told: (readonly string[])[] = [];
@@ -300,11 +308,11 @@ describe('a template', () => {
     }
 
     it('takes one that is long one template later', async () => {
-      expect(await templatesWith(16_000)).toEqual([[], ['it']]);
+      expect(await templatesWith(50, 20)).toEqual([[], ['it']]);
     });
 
     it('takes none that is longer than the pool allows', async () => {
-      expect(await templatesWith(100_000)).toEqual([[]]);
+      expect(await templatesWith(100_000, 1)).toEqual([[]]);
     });
   });
 });

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { FloodGuard } from '../../../src/node/peers/flood-guard.ts';
-import { TokenBucket } from '../../../src/node/peers/token-bucket.ts';
 import type { PeerMessage } from '../../../src/p2p/messages.ts';
 
 const ZERO: Uint8Array = new Uint8Array(32);
@@ -58,20 +57,5 @@ describe('what is read of one peer', () => {
       expect(guard.count(STATUS).waitMs).toBe(0);
       expect(guard.count({ type: 'new-block', block: new Uint8Array(50_000) }).waitMs).toBe(0);
     }
-  });
-});
-
-describe('a token bucket', () => {
-  it('fills up to its burst, and lends against time', () => {
-    let now = 0;
-    const bucket = new TokenBucket({ perSecond: 10, burst: 5 }, { now: () => now });
-    expect([bucket.tryTake(6), bucket.tryTake(5), bucket.tryTake()]).toEqual([false, true, false]);
-    now = 100;
-    expect([bucket.tryTake(), bucket.tryTake()]).toEqual([true, false]);
-    now = 60_000;
-    expect([bucket.take(5), bucket.take(), bucket.take(2)]).toEqual([0, 100, 300]);
-    now = 60_300;
-    expect(bucket.take(0)).toBe(0);
-    expect(bucket.tryTake()).toBe(false);
   });
 });

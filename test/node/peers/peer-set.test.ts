@@ -219,6 +219,26 @@ describe('connections to known addresses', () => {
     expect(connected.toSorted()).toEqual(hosts.slice(0, 3));
   });
 
+  it('are not all made within one network', async () => {
+    const network = new MemoryNetwork();
+    const near = Array.from({ length: 10 }, (_, i) => `30.7.${i}.1`);
+    const all = [...near, '30.8.0.1'];
+    const met = all.map((host, i) => network.listen(50 + i, host));
+    const candidates = all.map((host) => ({ host, port: PORT }));
+    const rig = await start({
+      network,
+      maxOutgoing: 8,
+      sources: [{ candidates: () => candidates }],
+    });
+    const genesis = rig.builder.blocks[0]!.hash;
+    for (let i = 0; i < 20; i++) {
+      for (const [stranger] of met) stranger?.status(0, genesis, genesis);
+      await rig.clock.advance(5000);
+    }
+    const connected = rig.peers.list().map(({ remoteAddress }) => remoteAddress);
+    expect(connected.toSorted()).toEqual([...near.slice(0, 4), '30.8.0.1']);
+  });
+
   it('are not tried again for a while after they have failed or ended', async () => {
     const network = new MemoryNetwork();
     const only = { candidates: () => [{ host: hosts[1]!, port: PORT }] };

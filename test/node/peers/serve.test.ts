@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { decodeBlock, encodeBlock } from '../../../src/chain/block.ts';
 import { encodeHeader } from '../../../src/chain/header.ts';
 import { statusLeaf, verifyMerkleProof } from '../../../src/chain/merkle.ts';
+import type { Tx } from '../../../src/chain/tx.ts';
 import { Peer, type ServedMessage } from '../../../src/node/peers/peer.ts';
 import { BlockServer, type ServeOptions } from '../../../src/node/peers/serve.ts';
 import { decodeMessage, encodeMessage, type PeerMessage } from '../../../src/p2p/messages.ts';
@@ -12,7 +13,14 @@ import { ChainRig } from '../../support/chain-rig.ts';
 import { settle } from '../../support/fake-clock.ts';
 import { createLinkPair, testNodeInfo } from '../../support/memory-link.ts';
 import { knownHasher, solonetChain } from '../../support/solonet-chain.ts';
-import { FEE, issuer, keyOwner, programOwner, transaction } from '../../support/spending.ts';
+import {
+  type Coin,
+  FEE,
+  issuer,
+  keyOwner,
+  programOwner,
+  transaction,
+} from '../../support/spending.ts';
 import { PeerRig, type PeerRigOptions, type Stranger } from './peer-rig.ts';
 
 const rigs: { close(): Promise<void> }[] = [];
@@ -230,12 +238,10 @@ describe('message 60', () => {
 });
 
 describe('what a peer can make us send', () => {
-  /** Its block 102 has more than 80 KB as it travels. */
-  function chainWithLargeBlock(): ChainBuilder {
+  /** Of more than 80 KB as it travels. */
+  function largeTx(coin: Coin): Tx {
     const asset = issuer(programOwner(Uint8Array.of(0x51)), new Uint8Array(40_000));
-    const builder = new ChainBuilder().extend(101);
-    const coin = builder.coinbase(1);
-    const large = transaction({
+    return transaction({
       from: [coin],
       issue: [{ issuer: asset, amount: 1n }],
       to: [
@@ -243,7 +249,12 @@ describe('what a peer can make us send', () => {
         { to: keyOwner(1), amount: 1n, assetId: asset.assetId },
       ],
     });
-    builder.block({ transactions: [large] });
+  }
+
+  /** With one such transaction in its block 102. */
+  function chainWithLargeBlock(): ChainBuilder {
+    const builder = new ChainBuilder().extend(101);
+    builder.block({ transactions: [largeTx(builder.coinbase(1))] });
     return builder;
   }
 
@@ -279,6 +290,37 @@ describe('what a peer can make us send', () => {
     await rig.clock.advance(5000);
     expect(blocksOf(stranger)).toHaveLength(65);
     expect(blocksOf(stranger).filter((length) => length > 40_000)).toHaveLength(5);
+  });
+
+  it('is a share of blocks in one answer, whatever their size', async () => {
+    const builder = new ChainBuilder().extend(116);
+    const coins = Array.from({ length: 16 }, (_, i) => builder.coinbase(1 + i));
+    // Four blocks of 320 KB as they travel.
+    for (let i = 0; i < 16; i += 4) {
+      builder.block({ transactions: coins.slice(i, i + 4).map(largeTx) });
+    }
+    const stranger = await (await start({ builder })).meet();
+    const countFrom = async (height: number): Promise<number | undefined> => {
+      const locator = [builder.blocks[height]!.hash];
+      const [answer] = await ask(stranger, { type: 'get-blocks', locator, stop: builder.tip.hash });
+      return answer?.type === 'blocks' ? answer.blocks.length : undefined;
+    };
+    expect(await countFrom(116)).toBe(3);
+  });
+
+  it('is no Merkle block after the other of a large block', async () => {
+    const rig = await start({ builder: chainWithLargeBlock() });
+    const made = async (height: number): Promise<number> => {
+      const stranger = await rig.meet();
+      for (let i = 0; i < 20; i++) {
+        stranger.send({ type: 'get-merkle-block', height, hash: ZERO });
+      }
+      await rig.clock.advance(1000);
+      return stranger.of('merkle-block').length;
+    };
+    expect(await made(1)).toBe(20);
+    expect(await made(102)).toBeGreaterThan(5);
+    expect(await made(102)).toBeLessThan(12);
   });
 
   it('is one large answer at a time, and for all peers no more than a number of bytes', async () => {

@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Tx } from '../../../src/chain/tx.ts';
 import { createTx, decodeTx } from '../../../src/chain/tx-codec.ts';
+import type { Peer } from '../../../src/node/peers/peer.ts';
 import { SERVICE } from '../../../src/p2p/node-info.ts';
+import { keyText } from '../../../src/store/kv.ts';
 import { bytesToHex } from '../../../src/util/bytes.ts';
 import { ChainBuilder } from '../../support/chain-builder.ts';
 import { settle } from '../../support/fake-clock.ts';
@@ -125,6 +127,22 @@ describe('outgoing transactions', () => {
 });
 
 describe('received transactions', () => {
+  it('are remembered as those of the peer where the mempool has them, not where anybody can make them up', async () => {
+    const rig = await start();
+    const stranger = await rig.meet();
+    const parent = pay(1);
+    const orphan = transaction({
+      from: [coin(parent)],
+      to: [{ to: keyOwner(2), amount: parent.outputs[0]!.amount - FEE }],
+    });
+    for (const { raw } of [orphan, pay(2)])
+      stranger.send({ type: 'transaction', transaction: raw });
+    await settle();
+    const [peer] = rig.peers.syncPeers() as Peer[];
+    const known = [orphan, pay(2)].map(({ id }) => peer!.knowsTransaction(keyText(id)));
+    expect(known).toEqual([false, true]);
+  });
+
   async function afterSending(txs: readonly Uint8Array[]): Promise<{ rig: PeerRig; bans: number }> {
     const rig = await start();
     const stranger = await rig.meet();

@@ -22,7 +22,7 @@ function race(runners: readonly Runner[], signal: AbortSignal = new AbortControl
     if (runner.fails !== undefined) throw runner.fails;
     return runner.gives;
   };
-  const end = raceSources(runners, open, { clock, signal });
+  const end = raceSources(() => runners, open, { clock, signal });
   end.catch(() => {});
   return { clock, begun, end, running: () => running, most: () => most };
 }
@@ -58,6 +58,16 @@ describe('raceSources', () => {
     const { clock, end } = race([{ ms: 29_000, gives: 'a' }, { ms: 10 }]);
     await clock.advance(30_000);
     expect((await end).winner).toBe('a');
+  });
+
+  it('asks one that comes later, too', async () => {
+    const runners: Runner[] = [{ ms: 30_000 }];
+    const { clock, end, begun } = race(runners);
+    await clock.advance(10_000);
+    runners.unshift({ ms: 100, gives: 'late' });
+    await clock.advance(3000);
+    expect((await end).winner).toBe('late');
+    expect(begun).toHaveLength(2);
   });
 
   it('asks another one every three seconds, however many are silent', async () => {

@@ -357,6 +357,18 @@ describe('Sync: peers that fail', () => {
     await rig.close();
   });
 
+  it('asks one that comes while a silent one is waited for', async () => {
+    const builder = new ChainBuilder().extend(50);
+    const rig = new SyncRig({ hasher: builder.pow.hasher() });
+    const silentOn = ['get-headers', 'get-blocks', 'get-block'] as const;
+    rig.peer(builder.blocks, { height: 9000, bestHash: new Uint8Array(32).fill(9), silentOn });
+    rig.start();
+    await rig.rig.clock.advance(2000);
+    rig.peer(builder.blocks);
+    await rig.untilTip(builder.tip, 15_000);
+    await rig.close();
+  });
+
   it('lays a claim that comes to nothing at the peer, and asks it less and less', async () => {
     const builder = new ChainBuilder().extend(10);
     const rig = new SyncRig({ hasher: builder.pow.hasher() });
