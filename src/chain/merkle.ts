@@ -176,19 +176,21 @@ function rootOf(leaves: readonly Uint8Array[], start: number, end: number): Uint
   return branchHash(rootOf(leaves, start, middle), rootOf(leaves, middle, end));
 }
 
-/** The largest power of two below `count` (at least 2). */
-function leftLeaves(count: number): number {
+/** How many of `count` leaves (at least 2) go left: the largest power of two below it. */
+export function leftLeaves(count: number): number {
   return 2 ** (31 - Math.clz32(count - 1));
 }
 
-function leafHash(leaf: Uint8Array): Uint8Array {
+/** The node of a leaf. */
+export function leafHash(leaf: Uint8Array): Uint8Array {
   const message = new Uint8Array(1 + leaf.length);
   message[0] = LEAF_PREFIX;
   message.set(leaf, 1);
   return sha3(message);
 }
 
-function branchHash(left: Uint8Array, right: Uint8Array): Uint8Array {
+/** The node above two others. */
+export function branchHash(left: Uint8Array, right: Uint8Array): Uint8Array {
   const message = new Uint8Array(65);
   message[0] = BRANCH_PREFIX;
   message.set(left, 1);

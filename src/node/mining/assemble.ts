@@ -7,7 +7,7 @@
  * spends its outputs.
  */
 import type { BlockHeader } from '../../chain/header.ts';
-import { statusRoot, transactionsRoot } from '../../chain/merkle.ts';
+import { statusRoot } from '../../chain/merkle.ts';
 import type { Tx } from '../../chain/tx.ts';
 import { createTx } from '../../chain/tx-codec.ts';
 import type { UtxoView } from '../../chain/utxo.ts';
@@ -17,6 +17,7 @@ import { RuleError } from '../../consensus/rule-error.ts';
 import { subsidy } from '../../consensus/subsidy.ts';
 import { connectBlock } from '../../consensus/utxo-rules.ts';
 import type { HeightVerdict } from './height-verdicts.ts';
+import type { RootCache } from './root-cache.ts';
 import type { TemplateTx } from './transaction-source.ts';
 import { TrialCoins } from './trial-coins.ts';
 
@@ -38,6 +39,7 @@ export interface AssembleOptions {
 export interface AssembleParts {
   /** At the parent. */
   readonly coins: UtxoView;
+  readonly roots: RootCache;
   /** For a block at that height; `undefined` where it is not known. */
   readonly verdict: (tx: TemplateTx) => HeightVerdict | undefined;
 }
@@ -70,7 +72,7 @@ export function assemble(
   const transactions = [coinbase, ...selection.transactions];
   return {
     transactions,
-    transactionsMerkleRoot: transactionsRoot(transactions),
+    transactionsMerkleRoot: parts.roots.root(transactions),
     transactionStatusHash: statusRoot([false, ...selection.statusFail]),
     fees,
     gasUsed,

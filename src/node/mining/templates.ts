@@ -25,9 +25,11 @@ import type { SubmitOutcome } from '../submissions.ts';
 import { type Assembly, assemble } from './assemble.ts';
 import { type HeightVerdict, HeightVerdicts } from './height-verdicts.ts';
 import type { MiningSettings } from './mining-settings.ts';
+import { RootCache } from './root-cache.ts';
 import { TemplateShelf } from './template-shelf.ts';
 import { templateTime } from './template-time.ts';
 import type { TemplateTx, TransactionSource } from './transaction-source.ts';
+import { CoinsAt } from './trial-coins.ts';
 import { WorkError } from './work-error.ts';
 
 export interface BlockTemplate {
@@ -94,6 +96,8 @@ export class Templates {
   readonly #options: Required<TemplatesOptions>;
   readonly #parts: TemplatesParts;
   readonly #verdicts = new HeightVerdicts();
+  readonly #roots = new RootCache();
+  #coins: CoinsAt | undefined;
   readonly #shelf: TemplateShelf<Body>;
   readonly #listeners = new Set<TemplateListener>();
   readonly #unsubscribe: readonly (() => void)[];
@@ -209,6 +213,7 @@ export class Templates {
 
   #forget(): void {
     this.#body = undefined;
+    this.#coins = undefined;
     this.#shelf.clear();
   }
 
@@ -275,7 +280,11 @@ export class Templates {
     const assembly = assemble(
       pool.transactions(),
       { height, program, arbitrary },
-      { coins: chain.utxos, verdict: (tx) => this.#verdictOf(tx, height, quickUntil) },
+      {
+        coins: this.#coinsAt(context.parent.hash),
+        roots: this.#roots,
+        verdict: (tx) => this.#verdictOf(tx, height, quickUntil),
+      },
     );
     const before = this.#body;
     const body = { ...assembly, context, target: bitsToTarget(context.requiredBits) };
@@ -291,6 +300,13 @@ export class Templates {
     else if (!haveEqualRoots(before, body)) this.#tell(body, 'refreshed');
     if (assembly.unverified.length > 0) this.#verify(assembly.unverified, height);
     return body;
+  }
+
+  #coinsAt(hash: Uint8Array): CoinsAt {
+    if (this.#coins === undefined || !bytesEqual(this.#coins.hash, hash)) {
+      this.#coins = new CoinsAt(hash, this.#parts.chain.utxos);
+    }
+    return this.#coins;
   }
 
   /** Some are validated at once: many pools never ask for a second template of the same parent. */

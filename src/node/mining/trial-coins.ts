@@ -2,6 +2,40 @@
 import type { MutableUtxoView, Utxo, UtxoView } from '../../chain/utxo.ts';
 import { keyText } from '../../store/kv.ts';
 
+/** Templates look for the same coins over and over, by the same arrays. */
+const keyTexts = new WeakMap<Uint8Array, string>();
+
+function keyOf(outputId: Uint8Array): string {
+  let key = keyTexts.get(outputId);
+  if (key === undefined) {
+    key = keyText(outputId);
+    keyTexts.set(outputId, key);
+  }
+  return key;
+}
+
+/** The coins at one block: each is looked up once, as nothing changes there. */
+export class CoinsAt implements UtxoView {
+  /** Of that block. */
+  readonly hash: Uint8Array;
+  readonly #base: UtxoView;
+  readonly #known = new Map<string, Utxo | undefined>();
+
+  constructor(hash: Uint8Array, base: UtxoView) {
+    this.hash = hash;
+    this.#base = base;
+  }
+
+  get(outputId: Uint8Array): Utxo | undefined {
+    const key = keyOf(outputId);
+    const known = this.#known.get(key);
+    if (known !== undefined || this.#known.has(key)) return known;
+    const utxo = this.#base.get(outputId);
+    this.#known.set(key, utxo);
+    return utxo;
+  }
+}
+
 export class TrialCoins implements MutableUtxoView {
   readonly #base: UtxoView;
   /** As they are now; what was looked up is kept too, so the base is asked once for each. */
@@ -14,7 +48,7 @@ export class TrialCoins implements MutableUtxoView {
   }
 
   get(outputId: Uint8Array): Utxo | undefined {
-    return this.#look(keyText(outputId), outputId);
+    return this.#look(keyOf(outputId), outputId);
   }
 
   put(outputId: Uint8Array, utxo: Utxo): void {
@@ -45,7 +79,7 @@ export class TrialCoins implements MutableUtxoView {
   }
 
   #set(outputId: Uint8Array, utxo: Utxo | undefined): void {
-    const key = keyText(outputId);
+    const key = keyOf(outputId);
     this.#undo.push([key, this.#look(key, outputId)]);
     this.#coins.set(key, utxo);
   }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Utxo } from '../../../src/chain/utxo.ts';
-import { TrialCoins } from '../../../src/node/mining/trial-coins.ts';
+import { CoinsAt, TrialCoins } from '../../../src/node/mining/trial-coins.ts';
 
 const coin = (n: number): Uint8Array => new Uint8Array(32).fill(n);
 const at = (height: number): Utxo => ({ height, coinbase: false });
@@ -43,5 +43,20 @@ describe('coins on trial', () => {
     expect([1, 2, 30].map((n) => coins.get(coin(n)))).toEqual([undefined, at(2), undefined]);
     coins.undo();
     expect(coins.get(coin(1))).toBeUndefined();
+  });
+});
+
+describe('the coins at a block', () => {
+  it('are looked up once each, whether they are there or not', () => {
+    const asked: number[] = [];
+    const coins = new CoinsAt(coin(99), {
+      get: (id) => {
+        asked.push(id[0]!);
+        return id[0] === 1 ? at(1) : undefined;
+      },
+    });
+    for (let i = 0; i < 2; i++)
+      expect([coins.get(coin(1)), coins.get(coin(2))]).toEqual([at(1), undefined]);
+    expect(asked).toEqual([1, 2]);
   });
 });
