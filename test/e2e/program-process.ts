@@ -78,6 +78,10 @@ export class ProgramProcess {
     });
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
   /** The first line of the output that fits, now or when it comes. Rejects if the process ends first. */
   async line(pattern: RegExp): Promise<string> {
     for (;;) {
