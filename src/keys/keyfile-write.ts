@@ -3,8 +3,9 @@
  * another unless that is asked for. A key that is overwritten is money that is gone.
  */
 import { randomBytes } from 'node:crypto';
-import { link, open, rename, rm } from 'node:fs/promises';
+import { link, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { syncDirectory, writeDurably } from '../util/whole-file.ts';
 import { KeyFileError } from './keyfile-format.ts';
 
 export interface WriteKeyFileOptions {
@@ -29,23 +30,13 @@ export async function writeKeyFile(
 ): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
-    await writeDurably(temporary, text);
+    await writeDurably(temporary, text, 'wx');
     if (options.overwrite === true) await rename(temporary, path);
     else await putIfFree(temporary, path, text, parts);
   } finally {
     await rm(temporary, { force: true });
   }
   await syncDirectory(dirname(path));
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
-  try {
-    await file.writeFile(text, 'utf8');
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }
 
 /**
@@ -66,7 +57,7 @@ async function putIfFree(
     // which then says so itself. Writing to the name is whole or not at all only as long as nothing
     // breaks off: a kill leaves a part of the file, with the whole one beside it. Such a part is left
     // there even on an error, since by now the name could be somebody else's file.
-    await writeDurably(path, text).catch((error: unknown) => {
+    await writeDurably(path, text, 'wx').catch((error: unknown) => {
       throw isTaken(error) ? new KeyFileError({ code: 'exists', path }, { cause: error }) : error;
     });
   }
@@ -74,18 +65,4 @@ async function putIfFree(
 
 function isTaken(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'EEXIST';
-}
-
-/** Makes the new name last. Not every system opens directories: there it is left to the system. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r').catch(() => undefined);
-  if (directory === undefined) return;
-  try {
-    await directory.sync();
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code !== 'EINVAL' && code !== 'EPERM' && code !== 'ENOTSUP') throw error;
-  } finally {
-    await directory.close();
-  }
 }

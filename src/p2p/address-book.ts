@@ -4,13 +4,14 @@
  * how it went there: when it last went well or badly, and how often badly in a row. From that comes
  * when it is tried again, and who goes when the book is full.
  */
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock } from '../util/clock.ts';
 import { errorText } from '../util/errors.ts';
 import { type JsonValue, parseExact } from '../util/json.ts';
 import { isObject, memberOf } from '../util/json-fields.ts';
 import type { Logger } from '../util/log.ts';
+import { replaceFile } from '../util/whole-file.ts';
 import { type Endpoint, endpointKey, ipKind, networkOf, toEndpoint } from './discovery/endpoint.ts';
 
 /** Who told of an address. */
@@ -246,15 +247,12 @@ export class AddressBook {
     this.#isChanged = false;
     const addresses = [...this.#entries.values()].map(entryToJson);
     const text = `${JSON.stringify({ version: FORMAT_VERSION, addresses }, undefined, 1)}\n`;
-    const temporary = `${this.#path}.tmp`;
     try {
       await mkdir(dirname(this.#path), { recursive: true });
-      await writeWhole(temporary, text);
-      await rename(temporary, this.#path);
+      await replaceFile(this.#path, text);
     } catch (error) {
       this.#isChanged = true;
       this.#parts.log.warn('address book not written', { problem: errorText(error) });
-      await rm(temporary, { force: true }).catch(() => {});
     }
   }
 
@@ -304,16 +302,6 @@ function isWorse(a: Entry, b: Entry): boolean {
 function placeOf({ host, port }: Endpoint): string {
   const endpoint = toEndpoint(host, port);
   return endpoint === undefined ? '' : endpointKey(endpoint);
-}
-
-async function writeWhole(path: string, text: string): Promise<void> {
-  const file = await open(path, 'w', 0o600);
-  try {
-    await file.writeFile(text, 'utf8');
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }
 
 /** The file's text; `undefined` if there is no file. */

@@ -1,8 +1,8 @@
 /** A small JSON file that is there whole or not at all, whenever the power goes. */
-import { open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { InputError } from '../../util/errors.ts';
 import { type JsonValue, parseExact, stringifyExact } from '../../util/json.ts';
+import { replaceFile } from '../../util/whole-file.ts';
 
 /** Where settings outlive the program. */
 export interface SettingsStore {
@@ -39,15 +39,7 @@ export class SettingsFile implements SettingsStore {
   }
 
   async save(value: JsonValue): Promise<void> {
-    const temporary = `${this.name}.tmp`;
-    try {
-      await writeDurably(temporary, `${stringifyExact(value)}\n`);
-      await rename(temporary, this.name);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
-    await syncDirectory(dirname(this.name));
+    await replaceFile(this.name, `${stringifyExact(value)}\n`);
   }
 
   async #read(): Promise<string | undefined> {
@@ -58,22 +50,4 @@ export class SettingsFile implements SettingsStore {
       throw error;
     }
   }
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  const file = await open(path, 'w');
-  try {
-    await file.writeFile(text, 'utf8');
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Makes the new name last, where directories can be opened; elsewhere it is left to the system. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r').catch(() => undefined);
-  // The file is whole in any case; a system that cannot do this is no reason to fail.
-  await directory?.sync().catch(() => {});
-  await directory?.close();
 }

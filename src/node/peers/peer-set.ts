@@ -260,13 +260,6 @@ export class PeerSet {
     this.#transactions.announce(txs);
   }
 
-  /** Tells of our best block at once, whoever is not known to have it. Within seconds everybody is told. */
-  announceStatus(): void {
-    for (const peer of this.#ready()) {
-      if (!peer.knowsBlock(this.#parts.chain.tip.hash)) peer.tellStatus();
-    }
-  }
-
   #createHooks(): PeerHooks {
     const { chain } = this.#parts;
     return {
