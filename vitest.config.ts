@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-/** Two projects: `unit` runs from the sources; `e2e` runs the built program in child processes. */
+/**
+ * Three projects: `unit` runs from the sources; `gpu` runs the shaders, where TEST_WEBGPU=1 says that
+ * there is an adapter; `e2e` runs the built program in child processes.
+ */
 export default defineConfig({
   test: {
     // The second prints the reason of every skip and, last of all, `N passed, N failed`.
@@ -12,8 +15,18 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/e2e/**'],
+          exclude: ['test/e2e/**', 'test/gpu/**'],
           testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'gpu',
+          include: ['test/gpu/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          // A software GPU takes every core by itself.
+          fileParallelism: false,
         },
       },
       {

@@ -10,7 +10,7 @@ import type { BatchHasher, HasherErrorDetail, Seed } from '../src/tensority/hash
 import type { Target } from '../src/tensority/target.ts';
 import { CodedError } from '../src/util/errors.ts';
 
-export type DriverKind = 'cpu' | 'mock';
+export type DriverKind = 'cpu' | 'webgpu' | 'mock';
 
 /** One runtime. Importing its file is cheap; a native package loads on first call. */
 export interface Driver {
@@ -51,6 +51,8 @@ export interface DeviceInfo {
   /** Physical processor behind it: `all` opens one device for each. */
   readonly processor: string;
   readonly pciBus?: string;
+  /** What else people want to know of it, in short lines. */
+  readonly details?: readonly string[];
 }
 
 export interface Device extends BatchHasher {
@@ -122,6 +124,8 @@ export type DriverErrorDetail =
       readonly available?: readonly string[];
       /** The selection names devices that exist and excludes them all. */
       readonly allExcluded?: true;
+      /** Why a runtime that could have such a device has none. */
+      readonly reason?: string;
     }
   | { readonly code: 'busy'; readonly id: string }
   | { readonly code: 'unsupported'; readonly missing: string }
@@ -139,9 +143,12 @@ export class DriverError extends CodedError<DriverErrorDetail> {
 function driverErrorText(detail: DriverErrorDetail): string {
   switch (detail.code) {
     case 'not-found':
-      return detail.allExcluded === true
-        ? `no device is left of ${detail.id}${availableText(detail.available)}`
-        : `no such device: ${detail.id}${availableText(detail.available)}`;
+      return (
+        (detail.allExcluded === true
+          ? `no device is left of ${detail.id}${availableText(detail.available)}`
+          : `no such device: ${detail.id}${availableText(detail.available)}`) +
+        (detail.reason === undefined ? '' : `: ${detail.reason}`)
+      );
     case 'busy':
       return `device ${detail.id} is in use`;
     case 'unsupported':

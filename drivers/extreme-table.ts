@@ -18,36 +18,42 @@ const REGULAR: readonly ((row: number, column: number) => number)[] = [
   (row, column) => ((row + column) % 2 === 0 ? -128 : 127),
 ];
 
-/** The table, built anew (about 50 ms): it is needed when a device opens, and is 16 MiB. */
+/** Of an irregular matrix: its entries by a random byte. */
+const KINDS: readonly Int8Array[] = [
+  (byte: number) => ((byte & 1) === 0 ? -128 : 127),
+  (byte: number) => ((byte & 1) === 0 ? -128 + ((byte >> 1) & 1) : 127 - ((byte >> 1) & 1)),
+  (byte: number) => byte - 128,
+].map((entry) => Int8Array.from({ length: 256 }, (_, byte) => entry(byte)));
+
+/** The table, built anew (some 50 ms): it is needed when a device opens, and is 16 MiB. */
 export function extremeTable(): MatrixTable {
   return { seed: new Uint8Array(32).fill(0xee), data: buildExtremeData() };
 }
 
 function buildExtremeData(): Int8Array {
-  // Shared, so that a hasher's threads need no copy.
-  const data = new Int8Array(new SharedArrayBuffer(TABLE_BYTES));
+  // Shared, so that a hasher's threads need no copy. A page without isolation has no such memory.
+  const shared = typeof SharedArrayBuffer === 'function';
+  const data = new Int8Array(
+    shared ? new SharedArrayBuffer(TABLE_BYTES) : new ArrayBuffer(TABLE_BYTES),
+  );
+  // A local copy: test runners turn an imported constant into a property that is read each time.
+  const bytes = MATRIX_BYTES;
   let state = 0x2545f491;
   for (let index = 0; index < MATRICES; index++) {
-    const matrix = data.subarray(index * MATRIX_BYTES, (index + 1) * MATRIX_BYTES);
+    const matrix = data.subarray(index * bytes, (index + 1) * bytes);
     const regular = REGULAR[index];
     if (regular !== undefined) {
-      for (let i = 0; i < MATRIX_BYTES; i++) matrix[i] = regular(i >> 8, i & 255);
+      for (let i = 0; i < bytes; i++) matrix[i] = regular(i >> 8, i & 255);
       continue;
     }
-    for (let i = 0; i < MATRIX_BYTES; i++) {
+    const values = KINDS[index % 3]!;
+    for (let i = 0; i < bytes; i++) {
       // xorshift32; the high byte is the best mixed one.
       state ^= state << 13;
       state ^= state >>> 17;
       state ^= state << 5;
-      matrix[i] = irregular(index % 3, state >>> 24);
+      matrix[i] = values[state >>> 24]!;
     }
   }
   return data;
-}
-
-/** One entry of kind 0 … 2 from a random byte. */
-function irregular(kind: number, byte: number): number {
-  if (kind === 0) return (byte & 1) === 0 ? -128 : 127;
-  if (kind === 1) return (byte & 1) === 0 ? -128 + ((byte >> 1) & 1) : 127 - ((byte >> 1) & 1);
-  return byte - 128;
 }

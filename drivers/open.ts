@@ -12,6 +12,7 @@ import {
   type DriverKind,
   type OpenOptions,
 } from './driver.ts';
+import { mayMean, selectDevices } from './select.ts';
 import { selfTest } from './selftest.ts';
 
 /** How to come by each driver. The order is the preference where two offer one processor. */
@@ -20,6 +21,7 @@ export type DriverTable = Readonly<Partial<Record<DriverKind, () => Promise<Driv
 /** What users have. Imports are lazy: a runtime that nobody asks for costs nothing. */
 export const DRIVERS: DriverTable = {
   cpu: async () => (await import('./cpu.ts')).createCpuDriver(),
+  webgpu: async () => (await import('./webgpu/node/driver.ts')).createWebGpuDriver(),
 };
 
 export interface ListedDevice extends DeviceInfo {
@@ -32,12 +34,13 @@ export interface DeviceList {
   readonly unavailable: readonly { readonly driver: DriverKind; readonly reason: string }[];
 }
 
-/** Asks every driver what it has, without claiming anything. Never rejects. */
-export async function listDevices(drivers: DriverTable): Promise<DeviceList> {
+/** Asks the drivers that `selection` may mean what they have, without claiming anything. Never rejects. */
+export async function listDevices(drivers: DriverTable, selection = 'all'): Promise<DeviceList> {
   const devices: ListedDevice[] = [];
   const unavailable: { driver: DriverKind; reason: string }[] = [];
   // One after the other: runtimes that start up together get in each other's way.
   for (const [kind, load] of entries(drivers)) {
+    if (!mayMean(selection, kind)) continue;
     try {
       const listed = await (await load()).enumerate();
       for (const info of listed.devices) devices.push({ ...info, driver: kind });
@@ -49,6 +52,21 @@ export async function listDevices(drivers: DriverTable): Promise<DeviceList> {
     }
   }
   return { devices, unavailable };
+}
+
+/** The devices that `selection` names, as `selectDevices` does; its error tells of every device there is. */
+export async function listSelected(
+  selection: string,
+  drivers: DriverTable,
+): Promise<readonly ListedDevice[]> {
+  const { devices } = await listDevices(drivers, selection);
+  try {
+    return selectDevices(selection, devices);
+  } catch (error) {
+    if (!(error instanceof DriverError) || error.detail.code !== 'not-found') throw error;
+    const { id, allExcluded } = error.detail;
+    throw await notFound(id, drivers, allExcluded === true ? { allExcluded } : {});
+  }
 }
 
 /** What the miner needs of all this. */
@@ -98,14 +116,26 @@ export async function openTested(
 }
 
 async function findDriver(id: string, drivers: DriverTable): Promise<Driver> {
-  const { devices } = await listDevices(drivers);
-  const listed = devices.find((device) => device.id === id);
+  const listed = (await listDevices(drivers, id)).devices.find((device) => device.id === id);
   const load = listed === undefined ? undefined : drivers[listed.driver];
   if (load !== undefined) return load();
-  throw new DriverError({
+  throw await notFound(id, drivers);
+}
+
+/** Names all devices that there are, and why those are not there that `id` could have meant. */
+async function notFound(
+  id: string,
+  drivers: DriverTable,
+  why: { readonly allExcluded?: true } = {},
+): Promise<DriverError> {
+  const { devices, unavailable } = await listDevices(drivers);
+  const reasons = unavailable.filter(({ driver }) => mayMean(id, driver));
+  return new DriverError({
     code: 'not-found',
     id,
     available: devices.map((device) => device.id),
+    ...why,
+    ...(reasons.length === 0 ? {} : { reason: reasons.map(({ reason }) => reason).join('; ') }),
   });
 }
 

@@ -4,17 +4,17 @@
  * Two batches are under way at any time: while the device computes one, the header hashes of the
  * next are made here and handed over, so that the device never waits for this thread.
  */
-import { PREIMAGE_BYTES, PREIMAGE_NONCE_OFFSET, preimageHash } from '../src/chain/header.ts';
+import { PREIMAGE_NONCE_OFFSET, preimageHash } from '../src/chain/header.ts';
 import type { BatchHasher } from '../src/tensority/hasher.ts';
 import { meetsTarget } from '../src/tensority/target.ts';
 import { writeU64 } from '../src/util/bytes.ts';
 import type { NonceRange, SearchResult, Work } from './driver.ts';
+import { checkSearch } from './search-arguments.ts';
 
 /** Batches that the device holds at once: one runs, one waits. */
 const DEPTH = 2;
 /** Header hashes made between two turns of the event loop: some 5 ms of work. */
 const HASHES_PER_TURN = 256;
-const TWO_64 = 1n << 64n;
 
 export interface SearchOptions {
   /** Inputs of one `hash` call: as many as the device computes in its `batchMs`. */
@@ -79,20 +79,6 @@ export async function searchByHash(
     for (const batch of running) await batch.ended;
   }
   return { scanned, nonces, aborted: scanned < range.count };
-}
-
-/** Checks the arguments of `Device.search`. Throws a `RangeError` that names the argument. */
-function checkSearch(work: Work, range: NonceRange): void {
-  if (work.preimage.length !== PREIMAGE_BYTES) {
-    throw new RangeError(
-      `"preimage" expected ${PREIMAGE_BYTES} bytes, got ${work.preimage.length}`,
-    );
-  }
-  const { start, count } = range;
-  const end = Number.isSafeInteger(count) && count >= 0 ? start + BigInt(count) : -1n;
-  if (start < 0n || end < start || end > TWO_64) {
-    throw new RangeError(`"range" expected nonces of 64 bits, got ${count} from ${start}`);
-  }
 }
 
 /** The header hashes (32 bytes each) of `count` nonces, giving way to other work now and then. */

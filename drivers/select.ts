@@ -6,7 +6,26 @@
  * together they would only be slower. Naming devices by hand overrides that.
  */
 import { InputError } from '../src/util/errors.ts';
-import { type DeviceInfo, DriverError } from './driver.ts';
+import { type DeviceInfo, DriverError, type DriverKind } from './driver.ts';
+
+/** How the ids of each driver's devices begin. */
+const ID_BEGINS: Readonly<Record<DriverKind, string>> = { cpu: 'cpu', webgpu: 'gpu', mock: 'mock' };
+
+/**
+ * True if `selection` may name, or `all` may take, a device of this driver. Whoever wants the cpu need
+ * not wait until every GPU has been looked for.
+ */
+export function mayMean(selection: string, driver: DriverKind): boolean {
+  const items = selection.split(',').map((item) => item.trim());
+  if (items.some((item) => item === 'all') || items.every((item) => item.startsWith('!')))
+    return true;
+  const begin = ID_BEGINS[driver];
+  return items.some((item) => {
+    const name = item.replace(/^!\s*/, '');
+    const [head = ''] = name.split('*');
+    return head.startsWith(begin) || (head !== name && begin.startsWith(head));
+  });
+}
 
 /**
  * The devices that `selection` names, in the order of `listed` whatever the order of the names, so

@@ -1,5 +1,6 @@
 /** Options that several of our programs have, and how an option before a command's name is taken. */
 import { type Command, Option } from 'commander';
+import type { KernelFamily } from '../../drivers/webgpu/engine/variants.ts';
 import { TIER_NAMES, type TierName } from '../tensority/wasm/tiers.ts';
 import type { LogLevel } from '../util/log.ts';
 import { oneOf, optionError, wholeNumber } from './option-values.ts';
@@ -13,8 +14,11 @@ export function optionsWith(prefix: string): OptionMaker {
     new Option(flags, description).env(`${prefix}_${environment}`);
 }
 
-/** The settings of the cpu device. */
-export function addCpuOptions(command: Command, option: OptionMaker): void {
+/** What `--gpu-kernel` names begin with, so that the help says what there is. */
+const GPU_KERNELS: readonly KernelFamily[] = ['dp4a', 'f32', 'int8-matrix', 'float-matrix'];
+
+/** The settings of the devices. */
+export function addDeviceSettings(command: Command, option: OptionMaker): void {
   command
     .addOption(
       option(
@@ -36,6 +40,17 @@ export function addCpuOptions(command: Command, option: OptionMaker): void {
         "no kernels that need V8's experimental 256-bit pass",
         'NO_REVECTORIZE',
       ),
+    )
+    .addOption(
+      option(
+        '--gpu-kernel <name>',
+        `kernel of the gpu devices, by its name, like dp4a-64; there are ${GPU_KERNELS.join(', ')} ` +
+          'ones (default: the fastest, found out at first use)',
+        'GPU_KERNEL',
+      ),
+    )
+    .addOption(
+      option('--retune', 'find out anew which kernel of a gpu device is the fastest', 'RETUNE'),
     );
 }
 

@@ -1,4 +1,4 @@
-/** Where the chain's data are if `--data` does not say: a folder of the user, one for each network. */
+/** Where our files are if no option says: folders of the user, as each system wants them. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { NetworkName } from '../consensus/network.ts';
@@ -12,14 +12,23 @@ export interface Surroundings {
 const FOLDER = 'bytom-tensority';
 
 /**
- * Linux and others: `$XDG_DATA_HOME` or `~/.local/share`; macOS: `~/Library/Application Support`;
+ * The chain's data, one folder for each network. Linux and others: `$XDG_DATA_HOME` or `~/.local/share`; macOS: `~/Library/Application Support`;
  * Windows: `%LOCALAPPDATA%`; there, `bytom-tensority/<network>`.
  */
-export function defaultDataDirectory(
-  network: NetworkName,
-  around: Surroundings = { platform: process.platform, home: homedir(), env: process.env },
-): string {
+export function defaultDataDirectory(network: NetworkName, around: Surroundings = here()): string {
   return join(userData(around), FOLDER, network);
+}
+
+/**
+ * What can be lost without harm. Linux and others: `$XDG_CACHE_HOME` or `~/.cache`; macOS:
+ * `~/Library/Caches`; Windows: `%LOCALAPPDATA%`; there, `bytom-tensority`.
+ */
+export function defaultCacheDirectory(around: Surroundings = here()): string {
+  return join(userCache(around), FOLDER);
+}
+
+function here(): Surroundings {
+  return { platform: process.platform, home: homedir(), env: process.env };
 }
 
 function userData({ platform, home, env }: Surroundings): string {
@@ -28,12 +37,25 @@ function userData({ platform, home, env }: Surroundings): string {
       return join(home, 'Library', 'Application Support');
     case 'win32':
       return nonEmpty(env['LOCALAPPDATA']) ?? join(home, 'AppData', 'Local');
-    default: {
-      // The standard says that a relative path is to be ignored.
-      const set = nonEmpty(env['XDG_DATA_HOME']);
-      return set?.startsWith('/') === true ? set : join(home, '.local', 'share');
-    }
+    default:
+      return absolute(env['XDG_DATA_HOME']) ?? join(home, '.local', 'share');
   }
+}
+
+function userCache({ platform, home, env }: Surroundings): string {
+  switch (platform) {
+    case 'darwin':
+      return join(home, 'Library', 'Caches');
+    case 'win32':
+      return nonEmpty(env['LOCALAPPDATA']) ?? join(home, 'AppData', 'Local');
+    default:
+      return absolute(env['XDG_CACHE_HOME']) ?? join(home, '.cache');
+  }
+}
+
+/** The standard says that a relative path is to be ignored. */
+function absolute(path: string | undefined): string | undefined {
+  return path?.startsWith('/') === true ? path : undefined;
 }
 
 function nonEmpty(text: string | undefined): string | undefined {

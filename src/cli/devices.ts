@@ -1,12 +1,15 @@
 /** The devices a command runs on: the drivers with the user's settings, the selection, the list. */
+import { join } from 'node:path';
 import { createCpuDriver } from '../../drivers/cpu.ts';
-import { type DeviceList, DRIVERS, type DriverTable, listDevices } from '../../drivers/open.ts';
-import { selectDevices } from '../../drivers/select.ts';
+import type { Driver } from '../../drivers/driver.ts';
+import { type DeviceList, DRIVERS, type DriverTable, listSelected } from '../../drivers/open.ts';
+import type { TuningEvent } from '../../drivers/webgpu/node/driver.ts';
 import type { Seed } from '../tensority/hasher.ts';
 import type { MatrixTable, TableProvider } from '../tensority/table.ts';
 import { buildMatrixTable } from '../tensority/table-builder.ts';
 import { TableCache } from '../tensority/table-cache.ts';
 import type { TierName } from '../tensority/wasm/tiers.ts';
+import { defaultCacheDirectory } from './data-directory.ts';
 import { collectGarbage } from './garbage.ts';
 
 /** Options that every command with devices takes. */
@@ -16,30 +19,51 @@ export interface DeviceOptions {
   readonly kernel?: TierName;
   /** False after `--no-revectorize`. */
   readonly revectorize: boolean;
+  readonly gpuKernel?: string;
+  readonly retune?: boolean;
 }
 
-/** The drivers, the CPU's with the user's settings. */
-export function driverTable(options: DeviceOptions): DriverTable {
+/** The drivers with the user's settings, each made once. `onTuning` hears how GPUs get their kernels. */
+export function driverTable(
+  options: DeviceOptions,
+  onTuning: (event: TuningEvent) => void = () => {},
+): DriverTable {
+  const { threads, kernel: tier, revectorize, gpuKernel, retune } = options;
   return {
     ...DRIVERS,
-    cpu: () =>
-      Promise.resolve(
-        createCpuDriver({
-          revectorize: options.revectorize,
-          ...(options.threads === undefined ? {} : { threads: options.threads }),
-          ...(options.kernel === undefined ? {} : { tier: options.kernel }),
-        }),
-      ),
+    cpu: once(async () =>
+      createCpuDriver({
+        revectorize,
+        ...(threads === undefined ? {} : { threads }),
+        ...(tier === undefined ? {} : { tier }),
+      }),
+    ),
+    webgpu: once(async () => {
+      const { createWebGpuDriver } = await import('../../drivers/webgpu/node/driver.ts');
+      return createWebGpuDriver({
+        choicesPath: join(defaultCacheDirectory(), 'gpu-kernels.json'),
+        onTuning,
+        ...(gpuKernel === undefined ? {} : { kernel: gpuKernel }),
+        ...(retune === undefined ? {} : { retune }),
+      });
+    }),
   };
 }
 
-/** The list of devices and those that the user selected. Rejects `not-found` with what there is. */
-export async function selectedDevices(
+function once(load: () => Promise<Driver>): () => Promise<Driver> {
+  let loaded: Promise<Driver> | undefined;
+  return () => {
+    loaded ??= load();
+    return loaded;
+  };
+}
+
+/** The devices that the user selected. Rejects `not-found` with what there is. */
+export function selectedDevices(
   options: DeviceOptions,
   drivers: DriverTable,
-): Promise<{ readonly list: DeviceList; readonly selected: DeviceList['devices'] }> {
-  const list = await listDevices(drivers);
-  return { list, selected: selectDevices(options.device ?? 'all', list.devices) };
+): Promise<DeviceList['devices']> {
+  return listSelected(options.device ?? 'all', drivers);
 }
 
 /** Longest batch of a device: bounds how late an abort takes effect. A CPU batch is a few hashes. */
@@ -70,17 +94,20 @@ export function createTables(capacity = 1): TableProvider {
   };
 }
 
-/** The list as people read it, one device a line, then what is not available and why. */
+/** The list as people read it: a device and what is known of it, then what is not available and why. */
 export function deviceListText(list: DeviceList): string {
-  const rows = list.devices.map((device) => [
-    device.id,
-    device.name,
-    `driver ${device.driver}`,
-    ...(device.pciBus === undefined ? [] : [`PCI ${device.pciBus}`]),
-  ]);
-  const width = Math.max(0, ...rows.map((row) => row[0]?.length ?? 0));
-  return [
-    ...rows.map(([id = '', ...rest]) => `${id.padEnd(width)}  ${rest.join(', ')}`),
-    ...list.unavailable.map(({ driver, reason }) => `${driver}: not available, ${reason}`),
-  ].join('\n');
+  const width = Math.max(0, ...list.devices.map(({ id }) => id.length));
+  const lines = list.devices.flatMap(({ id, name, driver, pciBus, details = [] }) => {
+    const place = pciBus === undefined ? '' : `, PCI ${pciBus}`;
+    const indent = ' '.repeat(width + 2);
+    return [
+      `${id.padEnd(width)}  ${name}, driver ${driver}${place}`,
+      ...details.map((detail) => `${indent}${detail}`),
+    ];
+  });
+  const problems = list.unavailable.map(({ driver, reason }) => {
+    const hasSome = list.devices.some((device) => device.driver === driver);
+    return `${driver}: ${hasSome ? '' : 'not available, '}${reason}`;
+  });
+  return [...lines, ...problems].join('\n');
 }

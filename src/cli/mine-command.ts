@@ -14,6 +14,7 @@ import { openLog } from './log-output.ts';
 import type { MineOptions } from './miner-options.ts';
 import { printError, printResult, rounded } from './output.ts';
 import { createSource } from './sources.ts';
+import { logTuning } from './tuning-report.ts';
 import { VERSION } from './version.ts';
 
 /**
@@ -40,8 +41,8 @@ interface MineParts {
 
 async function mine(options: MineOptions, { log, closeLog, signal }: MineParts): Promise<ExitCode> {
   const source = createSource(options, log.tagged('net'));
-  const drivers = driverTable(options);
-  const { selected } = await selectedDevices(options, drivers);
+  const drivers = driverTable(options, logTuning(log));
+  const selected = await selectedDevices(options, drivers);
   const devices = selected.map((device) => device.id);
   const intensity = intensityOf(options, devices);
   logStart(log, source.name, selected);

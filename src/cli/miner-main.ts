@@ -12,6 +12,7 @@ import { printResult } from './output.ts';
 import { hashCommand, verifyCommand } from './pow-commands.ts';
 import { runProgram } from './program.ts';
 import { createProgressBar } from './progress.ts';
+import { noteTuning } from './tuning-report.ts';
 
 /** Runs the program with the arguments behind its name. Never rejects. */
 export function runMinerCli(args: readonly string[]): Promise<ExitCode> {
@@ -53,9 +54,9 @@ async function benchmarkCommand(
   hashes: number | true,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  const drivers = driverTable(options);
+  const drivers = driverTable(options, noteTuning('bytom-miner'));
   const tables = createTables();
-  const { selected } = await selectedDevices(options, drivers);
+  const selected = await selectedDevices(options, drivers);
   const results: BenchmarkResult[] = [];
   for (const { id } of selected) {
     const device = await openTested(id, { batchMs: BATCH_MS, signal }, { drivers, tables });

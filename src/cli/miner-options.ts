@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { parseFingerprint, parsePoolUrl } from '../../miner/pool-url.ts';
 import type { LogLevel } from '../util/log.ts';
 import {
-  addCpuOptions,
+  addDeviceSettings,
   addLogOptions,
   helpOption,
   jsonOption,
@@ -219,7 +219,7 @@ function addDeviceOptions(command: Command): void {
       ).argParser(intensities('intensity')),
     );
   }
-  addCpuOptions(command, option);
+  addDeviceSettings(command, option);
 }
 
 function addOutputOptions(program: Command): void {

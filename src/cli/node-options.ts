@@ -1,7 +1,13 @@
 /** The options of `bytom-node`, as one commander program. What they do is in the other files. */
 import { Command, Option } from 'commander';
 import { addDataOptions, type DataOptions, nodeOption } from './chain-options.ts';
-import { addCpuOptions, helpOption, jsonOption, ownOptions, subcommand } from './common-options.ts';
+import {
+  addDeviceSettings,
+  helpOption,
+  jsonOption,
+  ownOptions,
+  subcommand,
+} from './common-options.ts';
 import type { DeviceOptions } from './devices.ts';
 import { styleHelp } from './help-style.ts';
 import { addKeysCommand, type KeysActions } from './keys-options.ts';
@@ -69,7 +75,7 @@ function addDeviceOptions(command: Command): void {
   command.addOption(
     nodeOption('-d, --device <id>', 'see bytom-miner --list-devices', 'DEVICE').default('cpu'),
   );
-  addCpuOptions(command, nodeOption);
+  addDeviceSettings(command, nodeOption);
 }
 
 function addOutputOptions(command: Command): void {

@@ -16,6 +16,7 @@ import { optionError } from './option-values.ts';
 import { printResult } from './output.ts';
 import type { CommandOutput, HashParts, VerifyParts } from './pow-input.ts';
 import { createProgressBar } from './progress.ts';
+import { noteTuning } from './tuning-report.ts';
 import { readBlockClaim, runVerifyBlock } from './verify-block-command.ts';
 import { readVectors, runVerifyVectors } from './verify-command.ts';
 
@@ -82,9 +83,10 @@ async function withDevice(
   signal: AbortSignal,
   run: (device: Device, tables: HashParts['tables']) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const drivers = driverTable(options);
+  const drivers = driverTable(options, noteTuning('bytom-miner'));
   const tables = createTables();
-  const { selected } = await selectedDevices(options, drivers);
+  // Of all devices it would be the cpu anyway, and looking for the others takes its time.
+  const selected = await selectedDevices({ ...options, device: options.device ?? 'cpu' }, drivers);
   const device = await openTested(
     selected[0]?.id ?? 'cpu',
     { batchMs: BATCH_MS, signal },

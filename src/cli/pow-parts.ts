@@ -16,6 +16,7 @@ import {
   selectedDevices,
 } from './devices.ts';
 import { collectGarbage } from './garbage.ts';
+import { logTuning } from './tuning-report.ts';
 
 /** A verifier whose device is yet to be opened; until then proofs wait. */
 export interface NodeVerifier {
@@ -38,9 +39,9 @@ export async function createVerifier(
   log: Logger,
   signal: AbortSignal,
 ): Promise<NodeVerifier> {
-  const drivers = driverTable(options);
+  const drivers = driverTable(options, logTuning(log));
   const tables = createTables(KEPT_TABLES);
-  const { selected } = await selectedDevices(options, drivers);
+  const selected = await selectedDevices(options, drivers);
   const [info, ...others] = selected;
   if (info === undefined || others.length > 0) {
     const got = selected.map(({ id }) => id).join(', ');

@@ -257,7 +257,7 @@ function isPublic({ network }: RunPlan): boolean {
 
 async function dryRun(running: Running, closeLog: () => Promise<void>): Promise<ExitCode> {
   const { plan, options, log } = running;
-  const { selected } = await selectedDevices(options, driverTable(options));
+  const selected = await selectedDevices(options, driverTable(options));
   const devices = selected.map(({ id }) => id);
   log.info('dry run', { device: devices.join(',') }, 'dry run: options and device are fine');
   await closeLog();

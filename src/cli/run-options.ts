@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { LogLevel } from '../util/log.ts';
 import { addDataOptions, type DataOptions, nodeOption } from './chain-options.ts';
-import { addCpuOptions, addLogOptions, jsonOption, noColorOption } from './common-options.ts';
+import { addDeviceSettings, addLogOptions, jsonOption, noColorOption } from './common-options.ts';
 import type { DeviceOptions } from './devices.ts';
 import { hostPorts, parseListenAddress } from './host-port.ts';
 import { oneLineText, oneOf, repeatedList, wholeNumber } from './option-values.ts';
@@ -66,7 +66,7 @@ export function addRunOptions(command: Command): void {
   command.addOption(
     nodeOption('-d, --device <id>', 'see bytom-miner --list-devices', 'DEVICE').default('cpu'),
   );
-  addCpuOptions(command, nodeOption);
+  addDeviceSettings(command, nodeOption);
   command.optionsGroup('Output:');
   addLogOptions(command, nodeOption);
   command.addOption(noColorOption()).addOption(jsonOption());

@@ -1,4 +1,10 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import {
+  BENCHMARK_CHECKSUM,
+  BENCHMARK_INPUTS,
+  benchmarkInputs,
+} from '../../drivers/benchmark-inputs.ts';
 import { DriverError } from '../../drivers/driver.ts';
 import { HasherDevice } from '../../drivers/hasher-device.ts';
 import {
@@ -8,31 +14,14 @@ import {
   benchmarkText,
   runBenchmark,
 } from '../../src/cli/benchmark-command.ts';
-import {
-  BENCHMARK_CHECKSUM,
-  BENCHMARK_INPUTS,
-  BENCHMARK_PREFIXES,
-  benchmarkInputs,
-} from '../../src/cli/benchmark-inputs.ts';
 import type { BatchHasher } from '../../src/tensority/hasher.ts';
-import { bytesToHex, hexToBytes } from '../../src/util/bytes.ts';
+import { bytesToHex } from '../../src/util/bytes.ts';
+import { plausibleHash } from '../drivers/benchmark-hashes.ts';
 import { emptyTables } from './lookup-hasher.ts';
 
 const INPUTS = new Map<string, number>();
 for (let i = 0; i < BENCHMARK_INPUTS; i++) {
   INPUTS.set(bytesToHex(benchmarkInputs().subarray(32 * i, 32 * i + 32)), i);
-}
-
-/**
- * Hashes as good as the real ones to whoever knows only their beginnings and their XOR: everything
- * that the beginnings leave open is zero, but in the last, which makes the XOR right.
- */
-function plausibleHash(index: number): Uint8Array {
-  const hash = new Uint8Array(32);
-  hash.set(hexToBytes(BENCHMARK_PREFIXES.slice(8 * index, 8 * index + 8), 'prefix'));
-  const checksum = hexToBytes(BENCHMARK_CHECKSUM, 'checksum');
-  if (index === BENCHMARK_INPUTS - 1) hash.set(checksum.subarray(4), 4);
-  return hash;
 }
 
 interface Rig {
@@ -117,8 +106,8 @@ describe('the benchmark', () => {
       fractionOfPeak: 0.25,
       checksum: BENCHMARK_CHECKSUM,
     } satisfies BenchmarkResult);
-    // The warm-up, one hash a thread, is not counted; then batches of a quarter of a second.
-    expect(batches).toEqual([2, 24, 24, 24, 24, 4]);
+    // The warm-up, from one hash a thread on, is not counted; then batches of a quarter of a second.
+    expect(batches).toEqual([2, 4, 8, 16, 24, 24, 24, 24, 4]);
     expect(progress.at(-1)).toBe(1);
     expect(progress).toEqual([...progress].sort((a, b) => a - b));
   });
@@ -159,6 +148,19 @@ describe('the benchmark', () => {
     const { result } = run({ hashes }, { lie });
     await expect(result).rejects.toBeInstanceOf(DriverError);
     await expect(result).rejects.toMatchObject({ detail: { code: 'self-test' } });
+  });
+
+  it('asks nothing more of a device that was wrong', async () => {
+    const { result, batches } = run(
+      { hashes: 100_000 },
+      { lie: (_index, nth) => (nth === 100 ? 0 : undefined) },
+    );
+    await expect(result).rejects.toMatchObject({ detail: { code: 'self-test' } });
+    const asked = batches.length;
+    // The other call in flight ends, and that is all.
+    await nextTurn();
+    expect(batches.length).toBe(asked);
+    expect(asked).toBeLessThan(12);
   });
 
   it('gives no figure when it is interrupted', async () => {

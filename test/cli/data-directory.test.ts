@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { defaultDataDirectory } from '../../src/cli/data-directory.ts';
+import { defaultCacheDirectory, defaultDataDirectory } from '../../src/cli/data-directory.ts';
 
 describe('the default data directory', () => {
   it.each([
@@ -19,5 +19,17 @@ describe('the default data directory', () => {
   it('is another one for each network', () => {
     const paths = (['mainnet', 'testnet', 'solonet'] as const).map((n) => defaultDataDirectory(n));
     expect(new Set(paths).size).toBe(3);
+  });
+});
+
+describe('the cache directory', () => {
+  it.each([
+    ['linux', {}, '/home/u/.cache/bytom-tensority'],
+    ['linux', { XDG_CACHE_HOME: '/cache' }, '/cache/bytom-tensority'],
+    ['linux', { XDG_CACHE_HOME: 'cache' }, '/home/u/.cache/bytom-tensority'],
+    ['darwin', {}, '/home/u/Library/Caches/bytom-tensority'],
+    ['win32', { LOCALAPPDATA: '/local' }, '/local/bytom-tensority'],
+  ] as const)('on %s with %j is %s', (platform, env, path) => {
+    expect(defaultCacheDirectory({ platform, home: '/home/u', env })).toBe(join(path));
   });
 });

@@ -1,9 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { Driver } from '../../drivers/driver.ts';
 import { MockDriver } from '../../drivers/mock.ts';
-import { createDeviceDoor, type DriverTable, listDevices, openTested } from '../../drivers/open.ts';
+import {
+  createDeviceDoor,
+  type DriverTable,
+  listDevices,
+  listSelected,
+  openTested,
+} from '../../drivers/open.ts';
 import { SELF_TEST_GROUPS } from '../../drivers/selftest.ts';
 import { bytesToHex, hexToBytes } from '../../src/util/bytes.ts';
+import { InputError } from '../../src/util/errors.ts';
 import { StandInHasher, standInTable } from '../support/stand-in-hasher.ts';
 
 const options = { batchMs: 5 };
@@ -63,6 +70,17 @@ describe('openTested', () => {
     await expect(opening).rejects.toThrow('no such device: gpu0 (there are: mock0, mock1)');
   });
 
+  it('does not ask drivers whose devices have other names', async () => {
+    const { drivers } = honest();
+    const webgpu = (): Promise<Driver> => Promise.reject(new Error('asked for nothing'));
+    const all: DriverTable = { webgpu, ...drivers };
+    const device = await openTested('mock0', options, { drivers: all, tables: standInTable });
+    await device.close();
+    await expect(
+      openTested('gpu0', options, { drivers: all, tables: standInTable }),
+    ).rejects.toThrow('no such device: gpu0 (there are: mock0): asked for nothing');
+  });
+
   it('passes on why the driver would not open it', async () => {
     const { driver, drivers } = honest();
     driver.control(0).script.busy = true;
@@ -119,5 +137,31 @@ describe('listDevices', () => {
     expect(list.unavailable).toEqual([
       { driver: 'cpu', reason: 'Cannot find package "x" imported from y' },
     ]);
+  });
+});
+
+describe('listSelected', () => {
+  const broken = (): Promise<Driver> => Promise.reject(new Error('no loader'));
+
+  it('asks only the drivers that can be meant', async () => {
+    const { drivers } = honest(2);
+    const all: DriverTable = { webgpu: broken, ...drivers };
+    expect((await listSelected('mock1', all)).map(({ id }) => id)).toEqual(['mock1']);
+    expect((await listSelected('all', all)).map(({ id }) => id)).toEqual(['mock0', 'mock1']);
+  });
+
+  it('tells of every device there is, and why the one that is meant is not there', async () => {
+    const { drivers } = honest(2);
+    const all: DriverTable = { webgpu: broken, ...drivers };
+    await expect(listSelected('gpu*', all)).rejects.toThrow(
+      'no such device: gpu* (there are: mock0, mock1): no loader',
+    );
+    await expect(listSelected('mock7', all)).rejects.toThrow(
+      /^no such device: mock7 \(there are: mock0, mock1\)$/,
+    );
+    await expect(listSelected('mock0,!mock*', all)).rejects.toThrow(
+      /^no device is left of mock0,!mock\* \(there are: mock0, mock1\)$/,
+    );
+    await expect(listSelected('mock0,', all)).rejects.toThrow(InputError);
   });
 });

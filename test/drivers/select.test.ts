@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type DeviceInfo, DriverError } from '../../drivers/driver.ts';
-import { selectDevices } from '../../drivers/select.ts';
+import { mayMean, selectDevices } from '../../drivers/select.ts';
 import { InputError } from '../../src/util/errors.ts';
 
 function info(id: string, processor: string): DeviceInfo {
@@ -56,5 +56,30 @@ describe('selectDevices', () => {
 
   it.each(['', ' ', ',', 'gpu0,', '!', 'gpu0,!', '!all'])('refuses the text "%s"', (selection) => {
     expect(() => chosen(selection)).toThrow(InputError);
+  });
+});
+
+describe('mayMean', () => {
+  const asked = (selection: string): string[] =>
+    (['cpu', 'webgpu', 'mock'] as const).filter((driver) => mayMean(selection, driver));
+
+  it.each([
+    ['cpu', ['cpu']],
+    ['gpu0', ['webgpu']],
+    ['gpu*', ['webgpu']],
+    ['g*', ['webgpu']],
+    ['*0', ['cpu', 'webgpu', 'mock']],
+    ['all', ['cpu', 'webgpu', 'mock']],
+    ['all,!gpu0', ['cpu', 'webgpu', 'mock']],
+    ['!gpu1', ['cpu', 'webgpu', 'mock']],
+    ['! gpu1', ['cpu', 'webgpu', 'mock']],
+    ['gpu*,!gpu1', ['webgpu']],
+    ['cpu, gpu0', ['cpu', 'webgpu']],
+    ['cpu,! gpu0', ['cpu', 'webgpu']],
+    ['mock1', ['mock']],
+    ['c', []],
+    ['GPU0', []],
+  ])('asks for %s only %j', (selection, expected) => {
+    expect(asked(selection)).toEqual(expected);
   });
 });

@@ -158,11 +158,11 @@ describe('--list-devices', () => {
       runMiner(['--list-devices', '--threads', '3', '--json']),
     ]);
     expectSuccess(text);
-    expect(text.stdout).toMatch(/^cpu {2}.*, 3 threads, driver cpu\n$/);
+    expect(text.stdout).toMatch(/^cpu {2}.*, 3 threads, driver cpu\nwebgpu: not available, .+\n$/);
     expectSuccess(json);
     expect(jsonOf(json)).toMatchObject({
       devices: [{ id: 'cpu', threads: 3, driver: 'cpu' }],
-      unavailable: [],
+      unavailable: [{ driver: 'webgpu', reason: expect.any(String) }],
     });
     expect(flag).toEqual(json);
   });

@@ -5,11 +5,12 @@ import { createInterface } from 'node:readline';
 import { expect } from 'vitest';
 import { repoRoot } from '../support/repo-files.ts';
 
-export type ProgramName = 'bytom-miner' | 'bytom-node';
+export type ProgramName = 'bytom-miner' | 'bytom-node' | 'gpu-page';
 
 export const PROGRAMS: Readonly<Record<ProgramName, string>> = {
   'bytom-miner': join(repoRoot, 'dist/src/cli/miner.js'),
   'bytom-node': join(repoRoot, 'dist/src/cli/node.js'),
+  'gpu-page': join(repoRoot, 'dist/src/cli/gpu-page.js'),
 };
 
 export interface Ended {
@@ -101,6 +102,11 @@ export class ProgramProcess {
     }
   }
 
+  /** The last line so far that fits. */
+  lastLine(pattern: RegExp): string | undefined {
+    return this.#lines.findLast((line) => pattern.test(line));
+  }
+
   /** Sends SIGINT; what the process came to, and after how many milliseconds. */
   async interrupt(): Promise<Ended & { readonly ms: number }> {
     const start = performance.now();
@@ -119,11 +125,18 @@ export class ProgramProcess {
   }
 }
 
-/** Ours without what would change the program's behaviour or that of a Node it runs on. */
+/** No driver: what is found then does not depend on the machine that the tests run on. */
+const NO_GPU: Readonly<Record<string, string>> = {
+  VK_DRIVER_FILES: '/nonexist',
+  VK_ICD_FILENAMES: '/nonexist',
+};
+
+/** Ours without what would change the program's behaviour or that of a Node it runs on, and without a GPU. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const isOurs = (name: string): boolean =>
     !/^(BYTOM_|NODE_|VITEST|NO_COLOR$|FORCE_COLOR$)/.test(name);
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => isOurs(name)));
+  const ours = Object.entries(process.env).filter(([name]) => isOurs(name));
+  return { ...Object.fromEntries(ours), ...NO_GPU };
 }
 
 /** The last line of standard output. */

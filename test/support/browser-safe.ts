@@ -1,6 +1,9 @@
 /** What also runs in a page: no Node built-ins, and at run time nothing but each other. */
 export const BROWSER_SAFE: readonly string[] = [
+  'src/util/abort.ts',
   'src/util/bytes.ts',
+  'src/util/clock.ts',
+  'src/util/deferred.ts',
   'src/util/errors.ts',
   'src/util/json.ts',
   'src/util/sha3.ts',
@@ -15,5 +18,13 @@ export const BROWSER_SAFE: readonly string[] = [
   'src/tensority/hasher.ts',
   'src/tensority/target.ts',
   'src/chain/',
-  'drivers/webgpu/engine.ts',
+  'shaders/',
+  'drivers/benchmark.ts',
+  'drivers/benchmark-inputs.ts',
+  'drivers/driver.ts',
+  'drivers/extreme-table.ts',
+  'drivers/search-arguments.ts',
+  'drivers/selftest.ts',
+  'drivers/webgpu/engine/',
+  'drivers/webgpu/web/',
 ];

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 export const repoRoot: string = fileURLToPath(new URL('../../', import.meta.url));
 
-const NOT_COMMITTED = new Set(['.git', 'node_modules', 'dist', 'coverage']);
+const NOT_COMMITTED = new Set(['.git', 'node_modules', 'dist', 'dist-packages', 'coverage']);
 
 /** Paths relative to the root, with `/` between the parts, sorted. */
 export function repoFiles(): readonly string[] {

@@ -1,12 +1,16 @@
 /**
- * What `--benchmark` hashes: the header of mainnet block 123 with nonces 0 … 63 under the initial
+ * What a benchmark hashes: the header of mainnet block 123 with nonces 0 … 63 under the initial
  * seed, over and over, and what must come out. Every hash of a run is compared.
  */
-import { DUMMY_HEADER } from '../../miner/dummy-source.ts';
-import { headerPreimage, PREIMAGE_NONCE_OFFSET, preimageHash } from '../chain/header.ts';
-import { writeU64 } from '../util/bytes.ts';
+import { PREIMAGE_NONCE_OFFSET, preimageHash } from '../src/chain/header.ts';
+import type { Seed } from '../src/tensority/hasher.ts';
+import { hexToBytes, writeU64 } from '../src/util/bytes.ts';
+import { SELF_TEST_SEARCH } from './selftest.ts';
 
 export const BENCHMARK_INPUTS = 64;
+
+/** The initial seed of the chain. Never written to. */
+export const BENCHMARK_SEED: Seed = hexToBytes(SELF_TEST_SEARCH.seed, 'seed', 32);
 
 /** XOR of the 64 PoW hashes, computed with two kernels and checked by the plain reference. */
 export const BENCHMARK_CHECKSUM =
@@ -25,7 +29,7 @@ export const BENCHMARK_PREFIXES: string =
 
 /** The 64 header hashes, 32 bytes each. */
 export function benchmarkInputs(): Uint8Array {
-  const preimage = headerPreimage(DUMMY_HEADER);
+  const preimage = hexToBytes(SELF_TEST_SEARCH.preimage, 'preimage', 136);
   const inputs = new Uint8Array(32 * BENCHMARK_INPUTS);
   for (let nonce = 0; nonce < BENCHMARK_INPUTS; nonce++) {
     writeU64(preimage, PREIMAGE_NONCE_OFFSET, BigInt(nonce));
