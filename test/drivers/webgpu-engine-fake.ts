@@ -246,7 +246,7 @@ export class FakeDevice {
   }
 }
 
-export class GPUOutOfMemoryError extends Error {}
+class GPUOutOfMemoryError extends Error {}
 export class GPUValidationError extends Error {}
 
 interface FakePipeline {

@@ -1,46 +1,24 @@
-/** The driver with its real processes and a real adapter, if one in software. */
+/**
+ * The driver with its real processes and a real adapter, if one in software. That the engine does what
+ * a device must is shown in engine.test.ts, that its process loses nothing of it in e2e/gpu-driver.test.ts.
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Device } from '../../drivers/driver.ts';
 import { openTested } from '../../drivers/open.ts';
-import { SELF_TEST_GROUPS } from '../../drivers/selftest.ts';
 import { createWebGpuDriver, type TuningEvent } from '../../drivers/webgpu/node/driver.ts';
 import { buildMatrixTable } from '../../src/tensority/table-builder.ts';
 import { TableCache } from '../../src/tensority/table-cache.ts';
-import { describeConformance } from '../drivers/conformance.ts';
 
 const HAS_GPU = process.env['TEST_WEBGPU'] === '1';
 const WHY = 'TEST_WEBGPU=1 is not set: needs a Vulkan adapter';
-/** Runs on every adapter. */
-const KERNEL = 'dp4a-16';
 
 const folder = mkdtempSync(join(tmpdir(), 'bytom-gpu-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const tables = new TableCache({ capacity: 2 }, { build: buildMatrixTable });
-const VECTORS = SELF_TEST_GROUPS.filter((group) => group.seed !== 'extreme').flatMap((group) =>
-  group.vectors.map((vector) => ({ seed: group.seed, ...vector })),
-);
-
-if (HAS_GPU) {
-  const driver = createWebGpuDriver({ kernel: KERNEL });
-  describeConformance(
-    'a GPU in a process of its own',
-    async () => ({
-      device: await driver.open('gpu0', { batchMs: 250 }),
-      vectors: VECTORS,
-      table: (seed) => tables.get(seed),
-    }),
-    { timeout: 180_000 },
-  );
-} else {
-  describe('conformance of a GPU in a process of its own', () => {
-    it('is tested', (ctx) => ctx.skip(WHY));
-  });
-}
-
 describe('the webgpu driver', () => {
   beforeEach((ctx) => {
     if (!HAS_GPU) ctx.skip(WHY);

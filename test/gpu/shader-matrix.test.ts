@@ -75,7 +75,6 @@ describe('matrix kernels, emulated', () => {
     ['int8-matrix-8x16x32-64x8', MEDIUM],
     ['int8-matrix-16x16x16-32x4', MEDIUM],
     ['float-matrix-f16-16x16x16-16x4', MEDIUM],
-    ['float-matrix-f16-16x8x16-16x4', SMALL],
     ['float-matrix-f16-16x8x8-16x4', MEDIUM],
     ['float-matrix-f32-8x8x8-16x4', MEDIUM],
   ] as const)('%s multiplies, folds and sums up exactly', async ([name, capabilities], ctx) => {
@@ -86,28 +85,23 @@ describe('matrix kernels, emulated', () => {
     expect(rows).toEqual(foldedRows(SUM, 256 / variant.rows));
   });
 
-  it.for(['int8-matrix-16x16x32-64x8', 'int8-matrix-16x8x32-32x4', 'float-matrix-f32-8x8x8-16x4'])(
-    '%s is right where the device chooses smaller subgroups than it could',
-    async (name, ctx) => {
-      const products = await open(ctx);
-      const variant = find(UNSURE, name);
-      expect(variant.constants['EXACT_SIZE']).toBe(0);
-      for (const lanes of [16, 32]) {
-        const rewrite = (text: string): string => emulateMatrices(shorten(text), { lanes });
-        const rows = await products.rows(variant, [HASHES[0]!], { rewrite });
-        expect(rows, `subgroups of ${lanes}`).toEqual(foldedRows(SUM, 256 / variant.rows));
-      }
-    },
-  );
+  it('are right where the device chooses smaller subgroups than it could', async (ctx) => {
+    const products = await open(ctx);
+    const variant = find(UNSURE, 'int8-matrix-16x16x32-64x8');
+    expect(variant.constants['EXACT_SIZE']).toBe(0);
+    for (const lanes of [16, 32]) {
+      const rewrite = (text: string): string => emulateMatrices(shorten(text), { lanes });
+      const rows = await products.rows(variant, [HASHES[0]!], { rewrite });
+      expect(rows, `subgroups of ${lanes}`).toEqual(foldedRows(SUM, 256 / variant.rows));
+    }
+  });
 
   // More workgroup memory than software adapters have, so it is a buffer here, for one block at a time.
   it.for([
     'int8-matrix-16x16x32-64x8',
     'int8-matrix-16x16x32-128x8',
     'int8-matrix-16x16x32-128x16',
-    'int8-matrix-16x8x32-128x8',
     'float-matrix-f16-16x16x16-64x8',
-    'float-matrix-f32-8x8x8-32x4',
   ])('%s is right with all the memory of a large GPU', async (name, ctx) => {
     const products = await open(ctx);
     const variant = find(LARGE, name);
@@ -152,6 +146,4 @@ const SABOTAGE: readonly (readonly [string, (text: string) => string])[] = [
   ['no barrier after the new rows', withoutBarrier(/put\(place\.x/)],
   ['a row too short', (text) => text.replace('k * K_VEC4, ROW_STRIDE)', 'k * K_VEC4, ROW_VEC4)')],
   ['sums that overlap', (text) => text.replace('TILE_M * UNIT_STRIDE +', 'TILE_M +')],
-  ['the tile before', (text) => text.replace('(k + 1u) * TABLE_K_STEP', 'k * TABLE_K_STEP')],
-  ['the same matrix again', (text) => text.replace('step + 1u)', 'step)')],
 ];

@@ -24,11 +24,7 @@ export function emulateMatrices(text: string, { lanes, block }: Emulation): stri
   if (/subgroupMatrix|subgroup_matrix|subgroup_id/.test(result.replaceAll(/\/\/.*/g, ''))) {
     throw new Error('a use of subgroup matrices is left');
   }
-  // In one copy, where the compiler would unroll them and then take a minute for all the copies.
-  if (!isInt8)
-    result = replaceEach(result, [
-      [/< (TILES\w*|PASS_UNITS \* UNIT_TILES);/g, '< $1 + (lane >> 16u);'],
-    ]);
+  result = replaceEach(result, [ONE_COPY]);
   if (block !== undefined) {
     result = replaceEach(result, [
       ...TILE_IN_BUFFER,
@@ -64,6 +60,12 @@ const MATRICES: readonly Replacement[] = [
   [/subgroupMatrixMultiplyAccumulate\(/g, 'multiply_add('],
 ];
 
+/** The compiler would unroll these loops, and then take half a minute for all the copies. */
+const ONE_COPY: Replacement = [
+  /< (TILES\w*|K_STEPS|PASSES|TURNS|PASS_UNITS \* UNIT_TILES|PASSES \* TURNS);/g,
+  '< $1 + (group.x >> 16u);',
+];
+
 const TILE_IN_BUFFER: readonly Replacement[] = [
   [/var<workgroup> x:/g, '@group(0) @binding(4) var<storage, read_write> x:'],
   [/workgroupBarrier\(\);/g, 'workgroupBarrier(); storageBarrier();'],
@@ -96,13 +98,11 @@ fn load_left(offset: u32, stride: u32) -> Left {
 fn load_right(offset: u32, stride: u32) -> Right {
   var right: Right;
   let at = offset + lane % TILE_QUADS * 4u * stride;
-  for (var v = 0u; v < K_VEC4; v++) {
-    let a = table[at + v];
-    let b = table[at + stride + v];
-    let c = table[at + 2u * stride + v];
-    let d = table[at + 3u * stride + v];
+  // One load for the compiler to see, not a dozen: they are what it spends its time on.
+  for (var i = 0u; i < 4u * K_VEC4 + (lane >> 16u); i++) {
+    let data = table[at + i % 4u * stride + i / 4u];
     for (var j = 0u; j < FACTORS / K_VEC4; j++) {
-      right.v[v * (FACTORS / K_VEC4) + j] = array(factor(a, j), factor(b, j), factor(c, j), factor(d, j));
+      right.v[i / 4u * (FACTORS / K_VEC4) + j][i % 4u] = factor(data, j);
     }
   }
   return right;

@@ -127,7 +127,7 @@ export function sumOfSlices(
 }
 
 /** The words (256×64) of summed bytes. */
-export function wordsOf(sum: Uint8Array): Uint32Array {
+function wordsOf(sum: Uint8Array): Uint32Array {
   const words = new Uint32Array(DIM * 64);
   for (let i = 0; i < words.length; i++) {
     const at = (i >> 6) * DIM + (i & 63);

@@ -35,7 +35,7 @@ export interface EngineParts {
 }
 
 /** Of one hash in the workgroups of a dispatch; nothing is faster for more. */
-export const MOST_CAPACITY = 16_384;
+const MOST_CAPACITY = 16_384;
 
 export class TensorityEngine {
   readonly size: EngineSize;

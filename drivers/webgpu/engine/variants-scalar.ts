@@ -69,8 +69,8 @@ const WORDS: TableLayout = {
 };
 
 const PEAK_THREADS = 256;
-/** Chains of multiply-accumulates in a thread, each one on four numbers. */
-const PEAK_CHAINS = 8;
+/** Results of a thread, each added to once a turn. */
+const PEAK_RESULTS = 64;
 const PEAK_TURNS = 256;
 
 function scalarPeak(program: 'peak-dp4a' | 'peak-f32'): PeakProgram {
@@ -78,8 +78,8 @@ function scalarPeak(program: 'peak-dp4a' | 'peak-f32'): PeakProgram {
   const macs = program === 'peak-dp4a' ? 4 : 1;
   return {
     program,
-    constants: { THREADS: PEAK_THREADS, CHAINS: PEAK_CHAINS, TURNS: PEAK_TURNS },
-    macsPerWorkgroup: PEAK_THREADS * PEAK_CHAINS * 4 * macs * PEAK_TURNS,
+    constants: { THREADS: PEAK_THREADS, TURNS: PEAK_TURNS },
+    macsPerWorkgroup: PEAK_THREADS * PEAK_RESULTS * macs * PEAK_TURNS,
     outBytesPerWorkgroup: PEAK_THREADS * 4,
   };
 }

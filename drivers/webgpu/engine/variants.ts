@@ -28,8 +28,8 @@ export interface KernelVariant {
 }
 
 export interface TableLayout {
-  /** Entry point of the program `tables`; `raw`: the products read the table as it comes. */
-  readonly entry: 'raw' | 'pack_words' | 'pack_tiles';
+  /** Entry point of the program `tables`. */
+  readonly entry: 'pack_words' | 'pack_tiles';
   readonly bytes: number;
   /** Of the program `tables`, for this entry and for `fold_transpose`. */
   readonly constants: ShaderConstants;
