@@ -120,6 +120,9 @@ describe('matrix kernels, emulated', () => {
 
   it('the emulation notices a missing barrier and a wrong stride', async (ctx) => {
     const products = await open(ctx);
+    if (!gpu.adapter.info.isFallbackAdapter) {
+      ctx.skip('a GPU may be right by chance without a barrier; a software adapter never is');
+    }
     const variant = find(MEDIUM, 'int8-matrix-16x16x32-32x4');
     const expected = foldedRows(SUM, 256 / variant.rows);
     for (const [what, sabotage] of SABOTAGE) {

@@ -15,16 +15,19 @@ export interface TestGpu {
 
 let opened: Promise<TestGpu> | undefined;
 
-/** The GPU, opened once per test file with every limit and feature it has; or the test is skipped. */
+/** The GPU, opened once per test file with all that kernels can use of it; or the test is skipped. */
 export async function gpuOrSkip(ctx: Pick<TestContext, 'skip'>): Promise<TestGpu> {
   if (process.env['TEST_WEBGPU'] !== '1') {
     ctx.skip('TEST_WEBGPU=1 is not set: needs a Vulkan adapter');
   }
-  opened ??= openGpu([]);
+  opened ??= openGpu(['enable-dawn-features=allow_unsafe_apis']);
   return opened;
 }
 
-/** Opens an adapter with Dawn's `options`, like `backend=null`, and a device with all it offers. */
+/** What kernels can make use of. */
+const FEATURES = ['subgroups', 'shader-f16', 'chromium-experimental-subgroup-matrix'];
+
+/** Opens an adapter with Dawn's `options`, like `backend=null`, and a device with every limit it has. */
 export async function openGpu(options: readonly string[]): Promise<TestGpu> {
   const { create } = await import('webgpu');
   const gpu = create([...options]);
@@ -35,7 +38,9 @@ export async function openGpu(options: readonly string[]): Promise<TestGpu> {
     const value = adapter.limits[name as keyof GPUSupportedLimits];
     if (typeof value === 'number') requiredLimits[name] = value;
   }
-  const requiredFeatures = [...adapter.features] as GPUFeatureName[];
+  const requiredFeatures = FEATURES.filter((name) =>
+    adapter.features.has(name),
+  ) as GPUFeatureName[];
   const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
   return { gpu, adapter, device };
 }

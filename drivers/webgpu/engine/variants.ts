@@ -91,7 +91,21 @@ export function variantsFor(capabilities: Capabilities): VariantChoice {
     if (reason === undefined) usable.push(variant);
     else unusable.push({ name: variant.name, reason });
   }
-  return { usable, unusable: [...unusable, ...matrix.unusable] };
+  return { usable: familiesFirst(usable), unusable: [...unusable, ...matrix.unusable] };
+}
+
+/**
+ * The best guess of every family before the rest: where the time for trying ends early, no family has
+ * been left out for the many shapes of another.
+ */
+function familiesFirst(variants: readonly KernelVariant[]): readonly KernelVariant[] {
+  const firsts = new Set(
+    new Map(variants.toReversed().map((each) => [each.family, each])).values(),
+  );
+  return [
+    ...variants.filter((each) => firsts.has(each)),
+    ...variants.filter((each) => !firsts.has(each)),
+  ];
 }
 
 /** Reads what the adapter offers; `gpu` is the root object it came from. */
