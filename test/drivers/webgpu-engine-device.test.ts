@@ -7,6 +7,7 @@ import { TABLE_BYTES } from '../../src/tensority/params.ts';
 import type { MatrixTable } from '../../src/tensority/table.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import {
+  driveClock,
   FakeAdapter,
   type FakeDevice,
   type FakeGpuSettings,
@@ -48,17 +49,8 @@ async function open(
 }
 
 /** Lets time pass until the promise settles. */
-async function drive<T>(call: Promise<T>): Promise<T> {
-  let isSettled = false;
-  const settle = (): void => {
-    isSettled = true;
-  };
-  call.then(settle, settle);
-  for (let i = 0; !isSettled; i++) {
-    if (i > 10_000) throw new Error('it never settles');
-    await clock.advance(1 + i);
-  }
-  return call;
+function drive<T>(call: Promise<T>): Promise<T> {
+  return driveClock(clock, call, (i) => 1 + i);
 }
 
 const table = (fill: number): MatrixTable => ({ seed: new Uint8Array(32).fill(fill), data: DATA });

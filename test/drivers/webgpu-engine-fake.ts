@@ -7,6 +7,7 @@ import { SELF_TEST_GROUPS } from '../../drivers/selftest.ts';
 import { bytesToHex, hexToBytes } from '../../src/util/bytes.ts';
 import type { Clock } from '../../src/util/clock.ts';
 import { createDeferred, type Deferred } from '../../src/util/deferred.ts';
+import type { FakeClock } from '../support/fake-clock.ts';
 
 export interface FakeGpuSettings {
   /** Of a hash by the constants of its kernel, such as `const ROWS = 64;`. */
@@ -364,4 +365,22 @@ function knownHashes(headerHashes: Uint8Array, isRight: boolean): Uint8Array {
     out.set(known === undefined ? input.slice().reverse() : hexToBytes(known, 'answer'), at);
   }
   return out;
+}
+
+/** Lets time pass until the promise settles, `stepMs` at a time. */
+export async function driveClock<T>(
+  clock: FakeClock,
+  call: Promise<T>,
+  stepMs: (step: number) => number,
+): Promise<T> {
+  let isSettled = false;
+  const settle = (): void => {
+    isSettled = true;
+  };
+  call.then(settle, settle);
+  for (let i = 0; !isSettled; i++) {
+    if (i > 10_000) throw new Error('it never settles');
+    await clock.advance(stepMs(i));
+  }
+  return call;
 }

@@ -10,7 +10,7 @@ import {
 import { capabilitiesOf, variantsFor } from '../../drivers/webgpu/engine/variants.ts';
 import { TABLE_BYTES } from '../../src/tensority/params.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { FakeAdapter, type FakeGpuSettings } from './webgpu-engine-fake.ts';
+import { driveClock, FakeAdapter, type FakeGpuSettings } from './webgpu-engine-fake.ts';
 
 const MIB = 2 ** 20;
 
@@ -48,17 +48,8 @@ function start(
 }
 
 /** Lets time pass until the promise settles. */
-async function drive<T>(call: Promise<T>): Promise<T> {
-  let isSettled = false;
-  const settle = (): void => {
-    isSettled = true;
-  };
-  call.then(settle, settle);
-  for (let i = 0; !isSettled; i++) {
-    if (i > 10_000) throw new Error('it never settles');
-    await clock.advance(50);
-  }
-  return call;
+function drive<T>(call: Promise<T>): Promise<T> {
+  return driveClock(clock, call, () => 50);
 }
 
 /** The kernels that a GPU without any feature can run. */

@@ -1,4 +1,5 @@
-import type { Clock } from '../../../src/util/clock.ts';
+import { untilAbort } from '../../../src/util/abort.ts';
+import { type Clock, endsWithin } from '../../../src/util/clock.ts';
 import type { GpuLink } from './gpu-link.ts';
 
 export interface PatienceParts {
@@ -12,13 +13,8 @@ export async function inTime<T>(
   ms: number,
   { link, clock }: PatienceParts,
 ): Promise<T> {
-  const ended = new AbortController();
-  const end = (): void => ended.abort();
-  call.then(end, end);
-  link.gone.addEventListener('abort', end);
-  if (!link.gone.aborted) await clock.sleep(ms, ended.signal);
-  link.gone.removeEventListener('abort', end);
-  if (!ended.signal.aborted) link.fail(`no answer for ${Math.round(ms / 1000)} s`);
+  const isEnded = await endsWithin(untilAbort(call, link.gone), ms, clock);
+  if (!isEnded) link.fail(`no answer for ${Math.round(ms / 1000)} s`);
   link.gone.throwIfAborted();
   return call;
 }

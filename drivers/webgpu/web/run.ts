@@ -4,6 +4,7 @@
  */
 
 import type { TableProvider } from '../../../src/tensority/table.ts';
+import { errorText } from '../../../src/util/errors.ts';
 import { type BenchmarkGoal, type BenchmarkProgress, measureDevice } from '../../benchmark.ts';
 import { BENCHMARK_SEED } from '../../benchmark-inputs.ts';
 import { type Device, DriverError } from '../../driver.ts';
@@ -93,11 +94,7 @@ export async function runOnGpu(goal: BenchmarkGoal, parts: RunParts): Promise<Ru
 
 function outcomeOf(error: unknown, phase: Phase): RunOutcome {
   if (!(error instanceof DriverError)) {
-    return {
-      kind: 'failed',
-      phase,
-      reason: error instanceof Error ? error.message : String(error),
-    };
+    return { kind: 'failed', phase, reason: errorText(error) };
   }
   const { detail } = error;
   switch (detail.code) {
