@@ -5,12 +5,11 @@
  */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { untilAbort } from '../util/abort.ts';
-import { bytesToHex } from '../util/bytes.ts';
 import { createDeferred, type Deferred } from '../util/deferred.ts';
 import { errorText } from '../util/errors.ts';
 import { type BatchHasher, checkBatch, checkTable, HasherError, type Seed } from './hasher.ts';
 import { MACS_PER_HASH } from './params.ts';
+import { SeedSlots } from './seed-slots.ts';
 import type { MatrixTable } from './table.ts';
 import type { ThreadReply, ThreadRequest, ThreadSetup } from './thread-protocol.ts';
 import { abortWord, BATCHES, nextWord } from './wasm/control.ts';
@@ -38,15 +37,6 @@ export interface ThreadHasherTotals {
   readonly busyMs: number;
 }
 
-interface Slot {
-  readonly index: number;
-  /** Hex of the seed whose table is packed here. */
-  seed: string | undefined;
-  /** Batches that read it now, and loads that write it. */
-  users: number;
-  lastUsed: number;
-}
-
 /** A request under way: it is done when every thread has answered. */
 interface Pending {
   left: number;
@@ -70,17 +60,14 @@ export class ThreadHasher implements BatchHasher {
   readonly #bytes: Uint8Array;
   readonly #control: Int32Array;
   readonly #workers: Worker[];
-  readonly #slots: Slot[];
+  /** By their index in the memory. */
+  readonly #tables: SeedSlots<number>;
   /** Batches that nobody has; empty while calls wait for one. */
   readonly #freeBatches: number[];
   /** Calls of `hash` that wait for a batch, the oldest first. */
   readonly #turns: Deferred<number>[] = [];
-  /** Loads that wait for a slot. */
-  readonly #slotWaits: (() => void)[] = [];
   readonly #pending = new Map<number, Pending>();
-  readonly #loads = new Map<string, Promise<void>>();
   #nextId = 0;
-  #clock = 0;
   #hashes = 0;
   #busyMs = 0;
   #ended: HasherError | undefined;
@@ -122,12 +109,12 @@ export class ThreadHasher implements BatchHasher {
     });
     this.#bytes = new Uint8Array(memory.buffer);
     this.#control = new Int32Array(memory.buffer, 0, 256);
-    this.#slots = Array.from({ length: this.slots }, (_v, index) => ({
-      index,
-      seed: undefined,
-      users: 0,
-      lastUsed: 0,
-    }));
+    this.#tables = new SeedSlots({
+      slots: Array.from({ length: this.slots }, (_v, index) => index),
+      fill: async (slot, data) => {
+        await this.#toAll({ kind: 'pack', slot, table: toShared(data) });
+      },
+    });
     this.#freeBatches = Array.from({ length: BATCHES }, (_v, index) => index);
     this.#workers = Array.from({ length: this.threads }, (_v, index) => {
       const setup: ThreadSetup = {
@@ -158,28 +145,14 @@ export class ThreadHasher implements BatchHasher {
 
   /** True if the seed's table is packed. */
   hasSeed(seed: Seed): boolean {
-    const name = bytesToHex(seed);
-    return this.#slots.some((slot) => slot.seed === name);
+    return this.#tables.has(seed);
   }
 
   async loadSeed(seed: Seed, table: MatrixTable, signal?: AbortSignal): Promise<void> {
     checkTable(seed, table);
     signal?.throwIfAborted();
     this.#checkOpen();
-    const name = bytesToHex(seed);
-    const resident = this.#slots.find((slot) => slot.seed === name);
-    if (resident !== undefined) {
-      resident.lastUsed = ++this.#clock;
-      return;
-    }
-    // Two callers may ask for one seed at once; it is packed once.
-    let load = this.#loads.get(name);
-    if (load === undefined) {
-      load = this.#pack(name, table).finally(() => this.#loads.delete(name));
-      this.#loads.set(name, load);
-    }
-    // The load itself goes on: another caller may wait for it too.
-    await untilAbort(load, signal);
+    await this.#tables.load(seed, table.data, signal);
   }
 
   async hash(
@@ -191,18 +164,16 @@ export class ThreadHasher implements BatchHasher {
     checkBatch(this.maxBatch, seed, headerHashes, out);
     signal?.throwIfAborted();
     this.#checkOpen();
-    const slot = this.#slotOf(seed);
-    slot.users++;
-    slot.lastUsed = ++this.#clock;
+    const table = this.#tables.use(seed);
     let batch: number | undefined;
     try {
       batch = await this.#acquireBatch(signal);
-      await this.#runBatch(batch, slot, headerHashes, signal);
+      await this.#runBatch(batch, table.slot, headerHashes, signal);
       const at = this.#map.batch(batch) + 32 * this.maxBatch;
       out.set(this.#bytes.subarray(at, at + out.length));
     } finally {
       if (batch !== undefined) this.#releaseBatch(batch);
-      this.#releaseSlot(slot);
+      table.release();
     }
     signal?.throwIfAborted();
   }
@@ -237,51 +208,6 @@ export class ThreadHasher implements BatchHasher {
     return this.#kernel.tier.shape;
   }
 
-  #slotOf(seed: Seed): Slot {
-    const name = bytesToHex(seed);
-    const slot = this.#slots.find((candidate) => candidate.seed === name);
-    if (slot === undefined) throw new HasherError({ code: 'seed-not-loaded', seed: name });
-    return slot;
-  }
-
-  async #pack(name: string, table: MatrixTable): Promise<void> {
-    const slot = await this.#acquireSlot();
-    try {
-      await this.#toAll({ kind: 'pack', slot: slot.index, table: toShared(table.data) });
-      slot.seed = name;
-      slot.lastUsed = ++this.#clock;
-    } finally {
-      this.#releaseSlot(slot);
-    }
-  }
-
-  /** The least recently used slot that nobody uses, emptied and in use by the caller. */
-  async #acquireSlot(): Promise<Slot> {
-    for (;;) {
-      this.#checkOpen();
-      const idle = this.#slots.filter((slot) => slot.users === 0);
-      const oldest = idle.sort((a, b) => a.lastUsed - b.lastUsed)[0];
-      if (oldest !== undefined) {
-        oldest.seed = undefined;
-        // In the same turn: another load must not find it idle.
-        oldest.users++;
-        return oldest;
-      }
-      await new Promise<void>((resolve) => {
-        this.#slotWaits.push(resolve);
-      });
-    }
-  }
-
-  #releaseSlot(slot: Slot): void {
-    slot.users--;
-    this.#wakeSlotWaits();
-  }
-
-  #wakeSlotWaits(): void {
-    for (const wake of this.#slotWaits.splice(0)) wake();
-  }
-
   async #acquireBatch(signal: AbortSignal | undefined): Promise<number> {
     const batch = this.#freeBatches.shift();
     if (batch !== undefined) return batch;
@@ -310,7 +236,7 @@ export class ThreadHasher implements BatchHasher {
 
   async #runBatch(
     batch: number,
-    slot: Slot,
+    slot: number,
     headerHashes: Uint8Array,
     signal: AbortSignal | undefined,
   ): Promise<void> {
@@ -326,7 +252,7 @@ export class ThreadHasher implements BatchHasher {
       await this.#toAll({
         kind: 'batch',
         batch,
-        slot: slot.index,
+        slot,
         count: headerHashes.length / 32,
       });
     } finally {
@@ -372,7 +298,7 @@ export class ThreadHasher implements BatchHasher {
     for (const pending of this.#pending.values()) pending.reject(this.#ended);
     this.#pending.clear();
     for (const turn of this.#turns.splice(0)) turn.reject(this.#ended);
-    this.#wakeSlotWaits();
+    this.#tables.end(this.#ended);
     this.#lost.resolve(reason === undefined ? undefined : this.#ended);
     if (reason !== undefined) for (const worker of this.#workers) void worker.terminate();
   }

@@ -16,6 +16,7 @@ export const BROWSER_SAFE: readonly string[] = [
   'src/tensority/table.ts',
   'src/tensority/reference.ts',
   'src/tensority/hasher.ts',
+  'src/tensority/seed-slots.ts',
   'src/tensority/target.ts',
   'src/chain/',
   'shaders/',

@@ -4,10 +4,9 @@
  *
  * The upload goes in pieces, so that batches under another seed are not held up by it.
  */
-import { HasherError, type Seed } from '../../../src/tensority/hasher.ts';
+import type { Seed } from '../../../src/tensority/hasher.ts';
 import { TABLE_BYTES } from '../../../src/tensority/params.ts';
-import { untilAbort } from '../../../src/util/abort.ts';
-import { bytesToHex } from '../../../src/util/bytes.ts';
+import { SeedSlots, type SlotUse } from '../../../src/tensority/seed-slots.ts';
 import type { Clock } from '../../../src/util/clock.ts';
 import type { GpuLink } from './gpu-link.ts';
 import { type BufferSpec, BufferUsage } from './memory.ts';
@@ -24,27 +23,6 @@ export interface TableSlot {
   readonly table: GPUBuffer;
 }
 
-/** A slot that is not replaced before it is released. */
-export interface TableUse {
-  readonly slot: TableSlot;
-  release(): void;
-}
-
-interface Place {
-  readonly slot: TableSlot;
-  /** Hex of the seed whose table is here. */
-  seed: string | undefined;
-  /** Calls that read it, and a load that writes it. */
-  users: number;
-  lastUsed: number;
-}
-
-interface Load {
-  readonly done: Promise<void>;
-  /** Callers that still want it. */
-  wanted: number;
-}
-
 export interface TableStoreParts {
   readonly link: GpuLink;
   readonly programs: KernelPrograms;
@@ -58,106 +36,35 @@ export class TableStore {
   onUpload: () => void = () => {};
   readonly slots: number;
   readonly #parts: TableStoreParts;
-  readonly #places: readonly Place[];
-  /** Where tables are uploaded to. */
+  readonly #slots: SeedSlots<TableSlot>;
+  /** Where tables are uploaded to, one at a time. */
   readonly #raw: GPUBuffer;
-  readonly #loads = new Map<string, Load>();
-  /** Loads run one after the other: they share the upload buffer. */
-  #last: Promise<void> = Promise.resolve();
-  #waits: (() => void)[] = [];
-  #uses = 0;
 
   constructor(parts: TableStoreParts) {
     this.#parts = parts;
     const [raw, ...buffers] = parts.buffers;
     this.#raw = raw!;
     this.slots = buffers.length / 2;
-    this.#places = Array.from({ length: this.slots }, (_, i) => ({
-      slot: { first: buffers[2 * i]!, table: buffers[2 * i + 1]! },
-      seed: undefined,
-      users: 0,
-      lastUsed: 0,
-    }));
+    this.#slots = new SeedSlots({
+      slots: Array.from({ length: this.slots }, (_, i) => ({
+        first: buffers[2 * i]!,
+        table: buffers[2 * i + 1]!,
+      })),
+      fill: (slot, data) => this.#upload(slot, data),
+    });
+    const { gone } = parts.link;
     // A load that waits for a slot must hear that there will be none.
-    parts.link.gone.addEventListener('abort', () => this.#wake(), { once: true });
+    gone.addEventListener('abort', () => this.#slots.end(gone.reason), { once: true });
   }
 
   /** Keeps the table of a seed until it is released. Throws `seed-not-loaded`. */
-  use(seed: Seed): TableUse {
-    const name = bytesToHex(seed);
-    const place = this.#find(name);
-    if (place === undefined) throw new HasherError({ code: 'seed-not-loaded', seed: name });
-    place.users++;
-    place.lastUsed = ++this.#uses;
-    let isHeld = true;
-    return {
-      slot: place.slot,
-      release: () => {
-        if (isHeld) this.#release(place);
-        isHeld = false;
-      },
-    };
+  use(seed: Seed): SlotUse<TableSlot> {
+    return this.#slots.use(seed);
   }
 
   /** Makes a table (16 MiB, row-major) resident. Waits while every slot is in use. */
-  async load(seed: Seed, data: Int8Array, signal?: AbortSignal): Promise<void> {
-    const name = bytesToHex(seed);
-    for (;;) {
-      const resident = this.#find(name);
-      if (resident !== undefined) {
-        resident.lastUsed = ++this.#uses;
-        return;
-      }
-      // Two callers may ask for one seed at once; it is uploaded once.
-      const load = this.#loads.get(name) ?? this.#begin(name, data);
-      load.wanted++;
-      try {
-        await untilAbort(load.done, signal);
-      } finally {
-        load.wanted--;
-        // One that waits for a slot, and that nobody wants any more, ends.
-        this.#wake();
-      }
-    }
-  }
-
-  #begin(name: string, data: Int8Array): Load {
-    const run = async (): Promise<void> => {
-      const place = await this.#acquire(load);
-      if (place === undefined) return;
-      try {
-        await this.#upload(place.slot, data);
-        place.seed = name;
-        place.lastUsed = ++this.#uses;
-      } finally {
-        this.#release(place);
-      }
-    };
-    const load: Load = {
-      done: this.#last.then(run).finally(() => this.#loads.delete(name)),
-      wanted: 0,
-    };
-    this.#loads.set(name, load);
-    this.#last = load.done.catch(() => undefined);
-    return load;
-  }
-
-  /** The least recently used slot that nobody uses, emptied; `undefined` once nobody wants the load. */
-  async #acquire(load: Load): Promise<Place | undefined> {
-    for (;;) {
-      this.#parts.link.gone.throwIfAborted();
-      if (load.wanted === 0) return undefined;
-      const idle = this.#places.filter((place) => place.users === 0);
-      const oldest = idle.sort((a, b) => a.lastUsed - b.lastUsed)[0];
-      if (oldest !== undefined) {
-        oldest.seed = undefined;
-        oldest.users++;
-        return oldest;
-      }
-      await new Promise<void>((resolve) => {
-        this.#waits.push(resolve);
-      });
-    }
+  load(seed: Seed, data: Int8Array, signal?: AbortSignal): Promise<void> {
+    return this.#slots.load(seed, data, signal);
   }
 
   async #upload(slot: TableSlot, data: Int8Array): Promise<void> {
@@ -184,19 +91,6 @@ export class TableStore {
     pass.dispatchWorkgroups(TABLE_WORKGROUPS);
     pass.end();
     device.queue.submit([encoder.finish()]);
-  }
-
-  #find(name: string): Place | undefined {
-    return this.#places.find((place) => place.seed === name);
-  }
-
-  #release(place: Place): void {
-    place.users--;
-    this.#wake();
-  }
-
-  #wake(): void {
-    for (const wake of this.#waits.splice(0)) wake();
   }
 }
 
