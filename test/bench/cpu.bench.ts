@@ -19,6 +19,7 @@ import { cpuTuning, openCpuHasher } from '../../src/tensority/cpu-hasher.ts';
 import { buildMatrixTable, buildMatrixTableWith } from '../../src/tensority/table-builder.ts';
 import { SMIX_FORMS } from '../../src/tensority/wasm/smix-kernel.ts';
 import type { TierName } from '../../src/tensority/wasm/tiers.ts';
+import { Samples } from './samples.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../src/cli/miner.js', import.meta.url));
 
@@ -33,7 +34,7 @@ const rounds = Number(flags.rounds);
 const durationMs = 1000 * Number(flags.seconds);
 const cores = availableParallelism();
 const tables = createTables();
-const samples = new Map<string, number[]>();
+const samples = new Samples(2);
 
 console.log(`CPU      ${cpus()[0]?.model ?? 'unknown'}, ${cores} cores`);
 console.log(`Node     ${process.versions.node}, V8 ${process.versions.v8}`);
@@ -51,7 +52,7 @@ for (let round = 0; round < rounds; round++) {
   measureColdStart();
 }
 await measureMemory();
-report();
+console.log(samples.text());
 
 async function measureTier(tier: TierName, threads: number): Promise<void> {
   const device = await createCpuDriver({ tier, threads }).open('cpu', { batchMs: 250 });
@@ -86,7 +87,7 @@ async function measureSeed(): Promise<void> {
       buildMatrixTableWith(form, seed);
       add(`table, ${form} [ms]`, performance.now() - start);
     }
-    seed[0] = (samples.get('seed to usable matrices [ms]')?.length ?? 0) + 1;
+    seed[0] = samples.count('seed to usable matrices [ms]') + 1;
     const start = performance.now();
     await hasher.loadSeed(seed, buildMatrixTable(seed));
     add('seed to usable matrices [ms]', performance.now() - start);
@@ -133,22 +134,5 @@ function measureOther(command: string): void {
 }
 
 function add(name: string, value: number): void {
-  const list = samples.get(name);
-  if (list === undefined) samples.set(name, [value]);
-  else list.push(value);
-}
-
-function report(): void {
-  const width = Math.max(...[...samples.keys()].map((name) => name.length));
-  console.log(`${''.padEnd(width)}   median      min      max   runs`);
-  for (const [name, list] of samples) {
-    const sorted = [...list].sort((a, b) => a - b);
-    const shown = [median(sorted), sorted[0]!, sorted.at(-1)!].map((v) => v.toFixed(2).padStart(8));
-    console.log(`${name.padEnd(width)} ${shown.join(' ')} ${String(list.length).padStart(6)}`);
-  }
-}
-
-function median(sorted: readonly number[]): number {
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  samples.add(name, value);
 }

@@ -35,6 +35,7 @@ import {
   measureSync,
   measureTemplates,
 } from './node-live.ts';
+import { Samples } from './samples.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../src/cli/node.js', import.meta.url));
 const PARTS = [
@@ -57,7 +58,7 @@ const { values: flags } = parseArgs({
 const rounds = Number(flags.rounds);
 const only = new Set(flags.only.split(','));
 const vector = solonetChain();
-const samples = new Map<string, { readonly target: string; readonly values: number[] }>();
+const samples = new Samples();
 const folder = mkdtempSync(join(tmpdir(), 'bytom-bench-'));
 let runs = 0;
 let built: SignatureBlocks | undefined;
@@ -87,7 +88,7 @@ try {
     if (only.has('templates')) await measureTemplates(live, QUICK_RUNS);
     if (only.has('peers')) await measurePeers(live);
   }
-  report();
+  console.log(samples.text());
 } finally {
   rmSync(folder, { recursive: true });
 }
@@ -297,23 +298,5 @@ function check(what: string, expected: unknown, got: unknown): void {
 }
 
 function add(name: string, target: string, value: number): void {
-  const sample = samples.get(name);
-  if (sample === undefined) samples.set(name, { target, values: [value] });
-  else sample.values.push(value);
-}
-
-function report(): void {
-  const width = Math.max(...[...samples.keys()].map((name) => name.length));
-  console.log(`${''.padEnd(width)}   median      min      max   runs   target`);
-  for (const [name, { target, values }] of samples) {
-    const sorted = [...values].sort((a, b) => a - b);
-    const shown = [median(sorted), sorted[0]!, sorted.at(-1)!].map((v) => v.toFixed(1).padStart(8));
-    const count = String(values.length).padStart(6);
-    console.log(`${name.padEnd(width)} ${shown.join(' ')} ${count}   ${target}`.trimEnd());
-  }
-}
-
-function median(sorted: readonly number[]): number {
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  samples.add(name, value, target);
 }
