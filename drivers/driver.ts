@@ -10,7 +10,7 @@ import type { BatchHasher, HasherErrorDetail, Seed } from '../src/tensority/hash
 import type { Target } from '../src/tensority/target.ts';
 import { CodedError } from '../src/util/errors.ts';
 
-export type DriverKind = 'cpu' | 'webgpu' | 'mock';
+export type DriverKind = 'cpu' | 'webgpu' | 'onnx' | 'gpujs' | 'mock';
 
 /** One runtime. Importing its file is cheap; a native package loads on first call. */
 export interface Driver {
@@ -48,8 +48,13 @@ export interface DeviceInfo {
   readonly kernel?: string;
   /** Operating-system threads that compute, where the device is made of them. */
   readonly threads?: number;
-  /** Physical processor behind it: `all` opens one device for each. */
-  readonly processor: string;
+  /**
+   * Physical processor behind it: `all` opens one device for each. Absent where the runtime does not
+   * tell: `all` leaves such a device out, since another driver may have the same chip.
+   */
+  readonly processor?: string;
+  /** Nobody wants it who can have another: it is taken by its full name alone. */
+  readonly isLastResort?: true;
   readonly pciBus?: string;
   /** What else people want to know of it, in short lines. */
   readonly details?: readonly string[];

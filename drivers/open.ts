@@ -22,6 +22,8 @@ export type DriverTable = Readonly<Partial<Record<DriverKind, () => Promise<Driv
 export const DRIVERS: DriverTable = {
   cpu: async () => (await import('./cpu.ts')).createCpuDriver(),
   webgpu: async () => (await import('./webgpu/node/driver.ts')).createWebGpuDriver(),
+  onnx: async () => (await import('./onnx/driver.ts')).createOnnxDriver(),
+  gpujs: async () => (await import('./gpujs/driver.ts')).createGpuJsDriver(),
 };
 
 export interface ListedDevice extends DeviceInfo {
@@ -34,13 +36,16 @@ export interface DeviceList {
   readonly unavailable: readonly { readonly driver: DriverKind; readonly reason: string }[];
 }
 
-/** Asks the drivers that `selection` may mean what they have, without claiming anything. Never rejects. */
-export async function listDevices(drivers: DriverTable, selection = 'all'): Promise<DeviceList> {
+/**
+ * Asks the drivers that `selection` may mean, or all of them, what they have, without claiming
+ * anything. Never rejects.
+ */
+export async function listDevices(drivers: DriverTable, selection?: string): Promise<DeviceList> {
   const devices: ListedDevice[] = [];
   const unavailable: { driver: DriverKind; reason: string }[] = [];
   // One after the other: runtimes that start up together get in each other's way.
   for (const [kind, load] of entries(drivers)) {
-    if (!mayMean(selection, kind)) continue;
+    if (selection !== undefined && !mayMean(selection, kind)) continue;
     try {
       const listed = await (await load()).enumerate();
       for (const info of listed.devices) devices.push({ ...info, driver: kind });

@@ -3,13 +3,26 @@
  * and `!gpu2` to leave one out. A list of exclusions alone means all but those.
  *
  * `all` takes one device for each physical processor: several runtimes offer the same cores, and
- * together they would only be slower. Naming devices by hand overrides that.
+ * together they would only be slower. Naming devices by hand overrides that. A device that is a last
+ * resort is meant by its full name only.
  */
 import { InputError } from '../src/util/errors.ts';
 import { type DeviceInfo, DriverError, type DriverKind } from './driver.ts';
 
-/** How the ids of each driver's devices begin. */
-const ID_BEGINS: Readonly<Record<DriverKind, string>> = { cpu: 'cpu', webgpu: 'gpu', mock: 'mock' };
+/** How the ids of each driver's devices begin; what follows is no letter. */
+const ID_BEGINS: Readonly<Record<DriverKind, string>> = {
+  cpu: 'cpu',
+  webgpu: 'gpu',
+  onnx: 'onnx',
+  gpujs: 'gpujs',
+  mock: 'mock',
+};
+
+/**
+ * Runtimes whose devices `all` never takes: they compute on the cores of the cpu, or on chips that
+ * the drivers before them have, and to ask them takes time.
+ */
+const BESIDE: ReadonlySet<DriverKind> = new Set(['onnx', 'gpujs']);
 
 /**
  * True if `selection` may name, or `all` may take, a device of this driver. Whoever wants the cpu need
@@ -17,13 +30,14 @@ const ID_BEGINS: Readonly<Record<DriverKind, string>> = { cpu: 'cpu', webgpu: 'g
  */
 export function mayMean(selection: string, driver: DriverKind): boolean {
   const items = selection.split(',').map((item) => item.trim());
-  if (items.some((item) => item === 'all') || items.every((item) => item.startsWith('!')))
-    return true;
+  const isAll = items.some((item) => item === 'all') || items.every((item) => item.startsWith('!'));
+  if (isAll && !BESIDE.has(driver)) return true;
   const begin = ID_BEGINS[driver];
   return items.some((item) => {
     const name = item.replace(/^!\s*/, '');
     const [head = ''] = name.split('*');
-    return head.startsWith(begin) || (head !== name && begin.startsWith(head));
+    if (head !== name && begin.startsWith(head)) return driver !== 'gpujs';
+    return head.startsWith(begin) && !/^[a-z]/i.test(head.slice(begin.length));
   });
 }
 
@@ -64,16 +78,18 @@ function fitting<T extends DeviceInfo>(name: string, listed: readonly T[]): read
   if (name === 'all') return onePerProcessor(listed);
   const literal = name.replace(/[.+?^${}()|[\]\\]/g, '\\$&');
   const pattern = new RegExp(`^${literal.replaceAll('*', '.*')}$`);
-  const found = listed.filter((device) => pattern.test(device.id));
+  const found = listed.filter(
+    ({ id, isLastResort }) => id === name || (isLastResort !== true && pattern.test(id)),
+  );
   if (found.length === 0) throw notFound(name, listed);
   return found;
 }
 
 function onePerProcessor<T extends DeviceInfo>(listed: readonly T[]): readonly T[] {
   const taken = new Set<string>();
-  return listed.filter((device) => {
-    if (taken.has(device.processor)) return false;
-    taken.add(device.processor);
+  return listed.filter(({ processor, isLastResort }) => {
+    if (processor === undefined || isLastResort === true || taken.has(processor)) return false;
+    taken.add(processor);
     return true;
   });
 }

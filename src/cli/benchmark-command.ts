@@ -81,7 +81,7 @@ export function benchmarkText(result: BenchmarkResult): string {
       : `\n${(100 * result.fractionOfPeak).toFixed(1)} % of the peak of this kernel's instructions, measured in this run`;
   return (
     `${result.hashesPerSecond.toFixed(2)} H/s on ${result.device}${kernel}${threads}` +
-    `\n${result.hashes} hashes in ${result.seconds.toFixed(3)} s, every one checked, checksum ${result.checksum}` +
+    `\n${result.hashes} hash${result.hashes === 1 ? '' : 'es'} in ${result.seconds.toFixed(3)} s, every one checked, checksum ${result.checksum}` +
     peak
   );
 }

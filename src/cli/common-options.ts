@@ -1,9 +1,10 @@
 /** Options that several of our programs have, and how an option before a command's name is taken. */
 import { type Command, Option } from 'commander';
+import { parseOnnxOptions } from '../../drivers/onnx/session-settings.ts';
 import type { KernelFamily } from '../../drivers/webgpu/engine/variants.ts';
 import { TIER_NAMES, type TierName } from '../tensority/wasm/tiers.ts';
 import type { LogLevel } from '../util/log.ts';
-import { oneOf, optionError, wholeNumber } from './option-values.ts';
+import { oneOf, optionError, repeated, wholeNumber } from './option-values.ts';
 
 /** Makes an option that the environment can give too, under the name that stands last. */
 export type OptionMaker = (flags: string, description: string, environment: string) => Option;
@@ -23,7 +24,7 @@ export function addDeviceSettings(command: Command, option: OptionMaker): void {
     .addOption(
       option(
         '--threads <n>',
-        'threads of the cpu device (default: one for each core)',
+        'threads of the devices cpu and onnx0 (default: one for each core)',
         'THREADS',
       ).argParser(wholeNumber('threads', 1, 1024)),
     )
@@ -50,8 +51,35 @@ export function addDeviceSettings(command: Command, option: OptionMaker): void {
       ),
     )
     .addOption(
-      option('--retune', 'find out anew which kernel of a gpu device is the fastest', 'RETUNE'),
+      option(
+        '--onnx-kernel <name>',
+        'kernel of the onnx devices, like fused-4 (default: the fastest, found out at first use)',
+        'ONNX_KERNEL',
+      ),
+    )
+    .addOption(
+      option(
+        '--onnx-option <setting>',
+        'setting of ONNX Runtime, for a provider or the session: cuda.deviceId=1, ' +
+          'session.enableMemPattern=false; more than once for several',
+        'ONNX_OPTION',
+      ).argParser(onnxOption),
+    )
+    .addOption(
+      option(
+        '--gpujs-kernel <mode>',
+        'mode of gpu.js for the device gpujs (default: the fastest, found out at first use)',
+        'GPUJS_KERNEL',
+      ),
+    )
+    .addOption(
+      option('--retune', 'find out anew which kernel of a device is the fastest', 'RETUNE'),
     );
+}
+
+function onnxOption(text: string, before: readonly string[] | undefined): readonly string[] {
+  parseOnnxOptions([text]);
+  return repeated(text, before);
 }
 
 export function subcommand(program: Command, name: string): Command {

@@ -10,7 +10,7 @@ import { readAt } from './option-values.ts';
 
 /** Options that may be given more than once: an array stands for one after the other. */
 const REPEATED: ReadonlySet<string> = new Set([
-  ...['url', 'user', 'pass'],
+  ...['url', 'user', 'pass', 'onnx-option'],
   ...['connect', 'seed', 'rpc-allow-host', 'rpc-allow-origin'],
 ]);
 /** Options whose value is a list with commas: an array stands for that list. */

@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import { createCpuDriver } from '../../drivers/cpu.ts';
 import type { Driver } from '../../drivers/driver.ts';
+import type { TuningEvent } from '../../drivers/kernel-choice.ts';
 import { type DeviceList, DRIVERS, type DriverTable, listSelected } from '../../drivers/open.ts';
-import type { TuningEvent } from '../../drivers/webgpu/node/driver.ts';
+import type { TuningOptions } from '../../drivers/process/process-driver.ts';
 import type { Seed } from '../tensority/hasher.ts';
 import type { MatrixTable, TableProvider } from '../tensority/table.ts';
 import { buildMatrixTable } from '../tensority/table-builder.ts';
@@ -20,15 +21,32 @@ export interface DeviceOptions {
   /** False after `--no-revectorize`. */
   readonly revectorize: boolean;
   readonly gpuKernel?: string;
+  readonly onnxKernel?: string;
+  readonly onnxOption?: readonly string[];
+  readonly gpujsKernel?: string;
   readonly retune?: boolean;
 }
 
-/** The drivers with the user's settings, each made once. `onTuning` hears how GPUs get their kernels. */
+/** The drivers with the user's settings, each made once. `onTuning` hears how devices get their kernels. */
 export function driverTable(
   options: DeviceOptions,
   onTuning: (event: TuningEvent) => void = () => {},
 ): DriverTable {
-  const { threads, kernel: tier, revectorize, gpuKernel, retune } = options;
+  const {
+    threads,
+    kernel: tier,
+    revectorize,
+    gpuKernel,
+    onnxKernel,
+    onnxOption,
+    gpujsKernel,
+  } = options;
+  const tuningOf = (kernel: string | undefined, file: string): TuningOptions => ({
+    choicesPath: join(defaultCacheDirectory(), file),
+    onTuning,
+    ...(kernel === undefined ? {} : { kernel }),
+    ...(options.retune === undefined ? {} : { retune: options.retune }),
+  });
   return {
     ...DRIVERS,
     cpu: once(async () =>
@@ -40,12 +58,19 @@ export function driverTable(
     ),
     webgpu: once(async () => {
       const { createWebGpuDriver } = await import('../../drivers/webgpu/node/driver.ts');
-      return createWebGpuDriver({
-        choicesPath: join(defaultCacheDirectory(), 'gpu-kernels.json'),
-        onTuning,
-        ...(gpuKernel === undefined ? {} : { kernel: gpuKernel }),
-        ...(retune === undefined ? {} : { retune }),
+      return createWebGpuDriver(tuningOf(gpuKernel, 'gpu-kernels.json'));
+    }),
+    onnx: once(async () => {
+      const { createOnnxDriver } = await import('../../drivers/onnx/driver.ts');
+      return createOnnxDriver({
+        ...tuningOf(onnxKernel, 'onnx-kernels.json'),
+        ...(threads === undefined ? {} : { threads }),
+        ...(onnxOption === undefined ? {} : { options: onnxOption }),
       });
+    }),
+    gpujs: once(async () => {
+      const { createGpuJsDriver } = await import('../../drivers/gpujs/driver.ts');
+      return createGpuJsDriver(tuningOf(gpujsKernel, 'gpujs-kernels.json'));
     }),
   };
 }

@@ -12,6 +12,7 @@ Examples:
   npx bytom-miner -o stratum+tcp://pool.example:9119 -u bm1q….rig1 mine at a pool
   npx bytom-miner --solo http://127.0.0.1:9888                     mine for a node of your own
   npx bytom-miner verify --block header.hex --seed 9e62…           is this work valid?
+  npx bytom-miner export-onnx tensority.onnx                       the hash as an ONNX network
 
 Exit codes: 0 done, 1 failed, 2 wrong options, 3 no such device, 4 login refused, 5 self-test or
 hardware failed, 130 interrupted.`;

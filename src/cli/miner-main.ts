@@ -6,6 +6,7 @@ import { type BenchmarkResult, benchmarkText, runBenchmark } from './benchmark-c
 import { applyConfigFile } from './config-file.ts';
 import { BATCH_MS, createTables, deviceListText, driverTable, selectedDevices } from './devices.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
+import { exportOnnxCommand } from './export-onnx-command.ts';
 import { mineCommand } from './mine-command.ts';
 import { createMinerProgram, type MineOptions } from './miner-options.ts';
 import { printResult } from './output.ts';
@@ -24,6 +25,7 @@ export function runMinerCli(args: readonly string[]): Promise<ExitCode> {
         mine: async (options, command) => end(await mineOrElse(options, command, signal)),
         hash: async (options) => end(await hashCommand(options, signal)),
         verify: async (options) => end(await verifyCommand(options, signal)),
+        exportOnnx: async (options) => end(await exportOnnxCommand(options)),
       }),
   );
 }

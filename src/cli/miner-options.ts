@@ -13,6 +13,7 @@ import {
   subcommand,
 } from './common-options.ts';
 import type { DeviceOptions } from './devices.ts';
+import { addExportOnnxCommand, type ExportOnnxOptions } from './export-onnx-command.ts';
 import { styleHelp } from './help-style.ts';
 import { HELP_FOOTER } from './miner-help.ts';
 import { difficulty, intensities, oneOf, repeated, seconds, wholeNumber } from './option-values.ts';
@@ -69,6 +70,7 @@ export interface MinerActions {
   mine(options: MineOptions, command: Command): Promise<void>;
   hash(options: HashOptions): Promise<void>;
   verify(options: VerifyOptions): Promise<void>;
+  exportOnnx(options: ExportOnnxOptions): Promise<void>;
 }
 
 const option = optionsWith('BYTOM_MINER');
@@ -92,6 +94,7 @@ export function createMinerProgram(actions: MinerActions): Command {
   program.addHelpText('after', HELP_FOOTER);
   addHashCommand(program, actions);
   addVerifyCommand(program, actions);
+  addExportOnnxCommand(program, (options) => actions.exportOnnx(options));
   program.helpCommand('help [command]', 'print the help of a command');
   return program;
 }

@@ -49,7 +49,8 @@ webgpu) and the program. Nothing is installed, and nothing is downloaded.
 
 It needs glibc ${needs.glibc} or newer and a libstdc++ that has GLIBCXX_${needs.libstdcxx}; Debian 12 and Ubuntu
 22.04 have both. A GPU needs its Vulkan driver and the Vulkan loader (libvulkan.so.1; the packages
-are called libvulkan1 or vulkan-loader). Without a GPU everything else works.
+are called libvulkan1 or vulkan-loader). Without a GPU everything else works, but for the devices
+of ONNX Runtime and gpu.js, which come with an installation from the sources only.
 
 The folder may be moved, and the programs may be called through symbolic links. What this is and all
 that it can do is in README.md, the terms are in LICENSE, those of what it carries in THIRD-PARTY.txt.

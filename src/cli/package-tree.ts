@@ -30,15 +30,33 @@ interface LockEntry {
   readonly os?: readonly string[];
   readonly cpu?: readonly string[];
   readonly libc?: readonly string[];
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
 }
 
-/** The packages that `npm install --omit=dev` would have on this platform, by path. */
-export function productionPackages(lockFile: string, platform: Platform): LockedPackage[] {
-  const { packages } = JSON.parse(lockFile) as {
-    readonly packages: Readonly<Record<string, LockEntry>>;
-  };
+/** By path from the root, whose own is ''. */
+type LockEntries = Readonly<Record<string, LockEntry>>;
+
+/**
+ * The packages that `npm install --omit=dev` would have on this platform, by path; without those
+ * dependencies of the root that `without` names, and without what only they need.
+ */
+export function productionPackages(
+  lockFile: string,
+  platform: Platform,
+  without: readonly string[] = [],
+): LockedPackage[] {
+  const { packages } = JSON.parse(lockFile) as { readonly packages: LockEntries };
+  const names = neededBy(packages['']);
+  const kept = reachable(
+    packages,
+    names.filter((name) => !without.includes(name)),
+  );
+  const dropped = reachable(packages, without);
   return Object.entries(packages)
     .filter(([path, entry]) => path !== '' && entry.dev !== true && runsOn(entry, platform))
+    .filter(([path]) => kept.has(path) || !dropped.has(path))
     .map(([path, entry]) => ({
       path,
       name: path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length),
@@ -47,6 +65,37 @@ export function productionPackages(lockFile: string, platform: Platform): Locked
       isOptional: entry.optional === true || entry.devOptional === true,
     }))
     .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** The paths of packages that the root needs by these names, and of all that those need. */
+function reachable(packages: LockEntries, names: readonly string[]): ReadonlySet<string> {
+  const found = new Set<string>();
+  const follow = (from: string, needed: readonly string[]): void => {
+    for (const name of needed) {
+      const path = placeOf(packages, from, name);
+      if (path === undefined || found.has(path)) continue;
+      found.add(path);
+      follow(path, neededBy(packages[path]));
+    }
+  };
+  follow('', names);
+  return found;
+}
+
+function neededBy(entry: LockEntry | undefined): readonly string[] {
+  const { dependencies, optionalDependencies, peerDependencies } = entry ?? {};
+  return Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies });
+}
+
+/** Where the package at `from` finds `name`: in its own folder or in the nearest above it. */
+function placeOf(packages: LockEntries, from: string, name: string): string | undefined {
+  for (let folder = from; ; ) {
+    const path = `${folder === '' ? '' : `${folder}/`}node_modules/${name}`;
+    if (packages[path] !== undefined) return path;
+    if (folder === '') return undefined;
+    const above = folder.lastIndexOf('/node_modules/');
+    folder = above < 0 ? '' : folder.slice(0, above);
+  }
 }
 
 function runsOn(entry: LockEntry, { os, cpu, libc }: Platform): boolean {

@@ -1,5 +1,5 @@
 /** What is said while a GPU gets its kernel: it takes seconds, once, and nobody should wonder. */
-import type { TuningEvent } from '../../drivers/webgpu/node/driver.ts';
+import type { TuningEvent } from '../../drivers/kernel-choice.ts';
 import type { Logger } from '../util/log.ts';
 import { rounded } from './output.ts';
 

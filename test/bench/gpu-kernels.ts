@@ -1,7 +1,7 @@
 /** Which kernels a GPU can run, which one the miner would choose, and a device for each. */
 import { type Device, type DeviceInfo, DriverError } from '../../drivers/driver.ts';
-import type { KernelReport } from '../../drivers/webgpu/engine/open-gpu.ts';
-import { createWebGpuDriver, type TuningEvent } from '../../drivers/webgpu/node/driver.ts';
+import type { KernelReport, TuningEvent } from '../../drivers/kernel-choice.ts';
+import { createWebGpuDriver } from '../../drivers/webgpu/node/driver.ts';
 import { errorText } from '../../src/util/errors.ts';
 import { gpuProcesses } from './gpu-host-cpu.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { TuningEvent } from '../../drivers/kernel-choice.ts';
 import type { DeviceList, ListedDevice } from '../../drivers/open.ts';
-import type { TuningEvent } from '../../drivers/webgpu/node/driver.ts';
 import { deviceListText, driverTable } from '../../src/cli/devices.ts';
 import { logTuning, noteTuning } from '../../src/cli/tuning-report.ts';
 import { RecordingLog } from '../support/recording-log.ts';

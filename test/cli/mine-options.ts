@@ -17,6 +17,7 @@ export function mineOptions(
     },
     hash: never,
     verify: never,
+    exportOnnx: never,
   });
   program.parse(args, { from: 'user' });
   const [options] = found;

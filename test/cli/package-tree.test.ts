@@ -47,6 +47,38 @@ describe('production packages', () => {
     expect(found.length === 1).toBe(isHere);
   });
 
+  it('go without a dependency and what only it needs', () => {
+    const packages = {
+      '': {
+        dependencies: { kept: '1' },
+        optionalDependencies: { large: '1' },
+        devDependencies: { tool: '1' },
+      },
+      'node_modules/kept': { dependencies: { shared: '1', nested: '2' } },
+      'node_modules/kept/node_modules/nested': {},
+      'node_modules/kept/node_modules/nested/node_modules/deep': {},
+      'node_modules/large': {
+        dependencies: { shared: '1', nested: '1', kept: '1' },
+        optionalDependencies: { own: '1', absent: '1' },
+      },
+      'node_modules/large/node_modules/own': { dependencies: { own2: '1', large: '1' } },
+      'node_modules/nested': {},
+      'node_modules/own2': { peerDependencies: { peer: '1' } },
+      'node_modules/peer': {},
+      'node_modules/shared': {},
+      'node_modules/tool': { dev: true },
+    };
+    const pathsOf = (without: readonly string[]): readonly string[] =>
+      productionPackages(JSON.stringify({ packages }), LINUX, without).map(({ path }) => path);
+    expect(pathsOf(['large'])).toEqual([
+      'node_modules/kept',
+      'node_modules/kept/node_modules/nested',
+      'node_modules/kept/node_modules/nested/node_modules/deep',
+      'node_modules/shared',
+    ]);
+    expect(pathsOf([])).toHaveLength(Object.keys(packages).length - 2);
+  });
+
   it('of this checkout hold every dependency, and no tool', () => {
     const text = readFileSync(join(repoRoot, 'package-lock.json'), 'utf8');
     const names = new Set(productionPackages(text, LINUX).map(({ name }) => name));

@@ -150,6 +150,37 @@ describe('listSelected', () => {
     expect((await listSelected('all', all)).map(({ id }) => id)).toEqual(['mock0', 'mock1']);
   });
 
+  it('does not look for devices that `all` never takes, unless they are named', async () => {
+    const { drivers } = honest(1);
+    const asked: string[] = [];
+    const beside = (kind: 'onnx' | 'gpujs', id: string) => (): Promise<Driver> => {
+      asked.push(kind);
+      const info = { id, name: id, tableSlots: 1, rollsNonce: false };
+      return Promise.resolve({
+        kind,
+        enumerate: async () => ({ devices: [info] }),
+        open: () => Promise.reject(new Error('not asked for')),
+      });
+    };
+    const all: DriverTable = {
+      ...drivers,
+      onnx: beside('onnx', 'onnx0'),
+      gpujs: beside('gpujs', 'gpujs'),
+    };
+    const selected = async (selection: string): Promise<readonly string[]> =>
+      (await listSelected(selection, all)).map(({ id }) => id);
+    expect(await selected('all')).toEqual(['mock0']);
+    expect(asked).toEqual([]);
+    expect(await selected('all,gpujs')).toEqual(['mock0', 'gpujs']);
+    expect(await selected('onnx*')).toEqual(['onnx0']);
+    expect(asked).toEqual(['gpujs', 'onnx']);
+    expect((await listDevices(all)).devices.map(({ id }) => id)).toEqual([
+      'mock0',
+      'onnx0',
+      'gpujs',
+    ]);
+  });
+
   it('tells of every device there is, and why the one that is meant is not there', async () => {
     const { drivers } = honest(2);
     const all: DriverTable = { webgpu: broken, ...drivers };

@@ -3,8 +3,9 @@ import { type DeviceInfo, DriverError } from '../../drivers/driver.ts';
 import { mayMean, selectDevices } from '../../drivers/select.ts';
 import { InputError } from '../../src/util/errors.ts';
 
-function info(id: string, processor: string): DeviceInfo {
-  return { id, name: id, tableSlots: 2, rollsNonce: false, processor };
+function info(id: string, processor?: string, more: Partial<DeviceInfo> = {}): DeviceInfo {
+  const of = processor === undefined ? {} : { processor };
+  return { id, name: id, tableSlots: 2, rollsNonce: false, ...of, ...more };
 }
 
 const LISTED = [
@@ -13,6 +14,9 @@ const LISTED = [
   info('gpu10', 'pci:03'),
   info('cpu', 'cpu'),
   info('onnx0', 'cpu'),
+  info('onnx1'),
+  info('onnx2'),
+  info('gpujs', 'gpu.js', { isLastResort: true }),
   info('serial:/dev/ttyUSB0', 'usb:1'),
 ];
 
@@ -36,16 +40,23 @@ describe('selectDevices', () => {
     ['!gpu10,gpu*', ['gpu0', 'gpu1']],
     ['all,!cpu', ['gpu0', 'gpu1', 'gpu10', 'serial:/dev/ttyUSB0']],
     ['cpu,onnx0', ['cpu', 'onnx0']],
+    ['onnx*', ['onnx0', 'onnx1', 'onnx2']],
+    ['onnx*,!onnx1', ['onnx0', 'onnx2']],
+    ['gpujs', ['gpujs']],
+    ['gpu0,gpujs', ['gpu0', 'gpujs']],
+    ['cpu,onnx1', ['cpu', 'onnx1']],
     ['all,onnx0', ['gpu0', 'gpu1', 'gpu10', 'cpu', 'onnx0', 'serial:/dev/ttyUSB0']],
   ])('reads %s', (selection, expected) => {
     expect(chosen(selection)).toEqual(expected);
   });
 
-  it.each(['gpu2', 'gpu', 'GPU0', 'cpu,gpu7', '!gpu9', 'gp.0', 'tpu*'])(
+  it.each(['gpu2', 'gpu', 'GPU0', 'cpu,gpu7', '!gpu9', 'gp.0', 'tpu*', '*js'])(
     'names the devices there are when %s fits none',
     (selection) => {
       expect(() => chosen(selection)).toThrow(DriverError);
-      expect(() => chosen(selection)).toThrow(/there are: gpu0, gpu1, gpu10, cpu, onnx0, serial:/);
+      expect(() => chosen(selection)).toThrow(
+        /there are: gpu0, gpu1, gpu10, cpu, onnx0, onnx1, onnx2, gpujs, serial:/,
+      );
     },
   );
 
@@ -61,14 +72,16 @@ describe('selectDevices', () => {
 
 describe('mayMean', () => {
   const asked = (selection: string): string[] =>
-    (['cpu', 'webgpu', 'mock'] as const).filter((driver) => mayMean(selection, driver));
+    (['cpu', 'webgpu', 'onnx', 'gpujs', 'mock'] as const).filter((driver) =>
+      mayMean(selection, driver),
+    );
 
   it.each([
     ['cpu', ['cpu']],
     ['gpu0', ['webgpu']],
     ['gpu*', ['webgpu']],
     ['g*', ['webgpu']],
-    ['*0', ['cpu', 'webgpu', 'mock']],
+    ['*0', ['cpu', 'webgpu', 'onnx', 'mock']],
     ['all', ['cpu', 'webgpu', 'mock']],
     ['all,!gpu0', ['cpu', 'webgpu', 'mock']],
     ['!gpu1', ['cpu', 'webgpu', 'mock']],
@@ -77,6 +90,15 @@ describe('mayMean', () => {
     ['cpu, gpu0', ['cpu', 'webgpu']],
     ['cpu,! gpu0', ['cpu', 'webgpu']],
     ['mock1', ['mock']],
+    ['gpujs', ['gpujs']],
+    ['gpu', ['webgpu']],
+    ['onnx0', ['onnx']],
+    ['onnx*', ['onnx']],
+    ['o*,!onnx1', ['onnx']],
+    ['onnx*,!cpu', ['cpu', 'onnx']],
+    ['all,onnx0', ['cpu', 'webgpu', 'onnx', 'mock']],
+    ['all,gpujs', ['cpu', 'webgpu', 'gpujs', 'mock']],
+    ['!onnx0', ['cpu', 'webgpu', 'onnx', 'mock']],
     ['c', []],
     ['GPU0', []],
   ])('asks for %s only %j', (selection, expected) => {

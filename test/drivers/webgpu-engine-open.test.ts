@@ -1,9 +1,9 @@
 /** What opening a GPU does where a real one cannot be made to: kernels that are wrong or slow, memory that is short, a device that hangs or goes away. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { DriverError } from '../../drivers/driver.ts';
+import type { KernelReport } from '../../drivers/kernel-choice.ts';
 import {
   type GpuOpenOptions,
-  type KernelReport,
   type OpenedGpu,
   openGpuDevice,
 } from '../../drivers/webgpu/engine/open-gpu.ts';

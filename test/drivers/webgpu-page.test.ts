@@ -1,6 +1,6 @@
 /** The parts of the GPU page that need no document. */
 import { describe, expect, it } from 'vitest';
-import type { KernelReport } from '../../drivers/webgpu/engine/open-gpu.ts';
+import type { KernelReport } from '../../drivers/kernel-choice.ts';
 import type { Capabilities } from '../../drivers/webgpu/engine/variants.ts';
 import {
   adapterAbilities,

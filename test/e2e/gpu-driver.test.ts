@@ -5,11 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import type { Device, Driver, OpenOptions } from '../../drivers/driver.ts';
-import {
-  createWebGpuDriver,
-  type TuningEvent,
-  type WebGpuDriverOptions,
-} from '../../drivers/webgpu/node/driver.ts';
+import type { TuningEvent } from '../../drivers/kernel-choice.ts';
+import { createWebGpuDriver, type WebGpuDriverOptions } from '../../drivers/webgpu/node/driver.ts';
 import { TABLE_BYTES } from '../../src/tensority/params.ts';
 import type { MatrixTable } from '../../src/tensority/table.ts';
 import { bytesToHex } from '../../src/util/bytes.ts';

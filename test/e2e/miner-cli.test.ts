@@ -84,7 +84,7 @@ describe('a wrong command line', () => {
     [['--bogus'], 2, "unknown option '--bogus'"],
     [['--versoin'], 2, '(Did you mean --version?)'],
     [['verify', '--bogus'], 2, "unknown option '--bogus'"],
-    [['mine'], 2, "unknown command 'mine' (there are: hash, verify, help)"],
+    [['mine'], 2, "unknown command 'mine' (there are: hash, verify, export-onnx, help)"],
     [['verify', 'extra'], 2, "too many arguments for 'verify'"],
     [['--shares'], 2, "option '--shares <n>' argument missing"],
     [['--shares', '0'], 2, 'shares: expected a whole number from 1, got "0"'],

@@ -7,8 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Device } from '../../drivers/driver.ts';
+import type { TuningEvent } from '../../drivers/kernel-choice.ts';
 import { openTested } from '../../drivers/open.ts';
-import { createWebGpuDriver, type TuningEvent } from '../../drivers/webgpu/node/driver.ts';
+import { createWebGpuDriver } from '../../drivers/webgpu/node/driver.ts';
 import { buildMatrixTable } from '../../src/tensority/table-builder.ts';
 import { TableCache } from '../../src/tensority/table-cache.ts';
 

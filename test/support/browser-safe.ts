@@ -24,6 +24,7 @@ export const BROWSER_SAFE: readonly string[] = [
   'drivers/benchmark-inputs.ts',
   'drivers/driver.ts',
   'drivers/extreme-table.ts',
+  'drivers/kernel-choice.ts',
   'drivers/search-arguments.ts',
   'drivers/selftest.ts',
   'drivers/webgpu/engine/',

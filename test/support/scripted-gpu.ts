@@ -4,11 +4,20 @@
  */
 import { createHash } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
-import { type Device, DriverError } from '../../drivers/driver.ts';
+import { type DeviceInfo, DriverError } from '../../drivers/driver.ts';
 import { HasherDevice } from '../../drivers/hasher-device.ts';
-import type { KernelChoice } from '../../drivers/webgpu/engine/open-gpu.ts';
-import { runChild, type Tell } from '../../drivers/webgpu/node/child-main.ts';
-import type { AdapterFacts, OpenMessage } from '../../drivers/webgpu/node/messages.ts';
+import {
+  type OpenedDevice,
+  type OpenHooks,
+  type OpenRequest,
+  runChild,
+} from '../../drivers/process/child-main.ts';
+import type {
+  AdapterFacts,
+  AdapterTarget,
+  GpuNews,
+  GpuQuestion,
+} from '../../drivers/webgpu/node/gpu-news.ts';
 import { StandInHasher } from './stand-in-hasher.ts';
 
 export interface GpuScript {
@@ -19,8 +28,8 @@ export interface GpuScript {
   readonly list?: 'crash' | 'hang' | 'no package' | 'throw';
   /** Takes the process down when this adapter is asked about. */
   readonly crashAt?: string;
-  /** Kernels in the order in which they are tried; the first that does not crash or hang is chosen. */
-  readonly kernels?: readonly { readonly name: string; readonly end?: 'crash' | 'hang' | 'lose' }[];
+  /** Kernels in the order in which they are tried; the first that comes to no bad end is chosen. */
+  readonly kernels?: readonly ScriptedKernel[];
   readonly open?: 'refuse' | 'gone';
   /** What the next `hash` does. */
   readonly hash?: 'crash' | 'hang' | 'short' | 'throw';
@@ -28,6 +37,11 @@ export interface GpuScript {
   readonly isDeaf?: boolean;
   /** Where each opening leaves what it was asked, and who hangs its id: a JSON line each. */
   readonly openings?: string;
+}
+
+export interface ScriptedKernel {
+  readonly name: string;
+  readonly end?: 'crash' | 'hang' | 'lose' | 'refuse' | 'wrong';
 }
 
 export interface ScriptedAdapter {
@@ -45,7 +59,7 @@ export function scriptedHash(table: Int8Array, headerHash: Uint8Array): Uint8Arr
 function run(script: GpuScript): void {
   const { adapters = [], kernels = [{ name: 'kernel-a' }] } = script;
   const visible = seenBehindLayer(adapters, script.hasLayer === true);
-  const list = async (backends: readonly string[], tell: Tell): Promise<void> => {
+  const list = async (backends: GpuQuestion, tell: (news: GpuNews) => void): Promise<void> => {
     switch (script.list) {
       case 'crash':
         return die('the driver says its last words');
@@ -70,27 +84,38 @@ function run(script: GpuScript): void {
       if (found !== undefined)
         tell({ kind: 'adapter', facts: { ...factsOf(found, backend), name } });
     }
-    tell({ kind: 'listed' });
   };
   const open = async (
-    message: OpenMessage,
-    tell: Tell,
-  ): Promise<{ device: Device; choice: KernelChoice }> => {
-    note(script, message);
+    request: OpenRequest<AdapterTarget>,
+    { onTry, onReport }: OpenHooks,
+  ): Promise<OpenedDevice> => {
+    note(script, request);
     if (script.open === 'refuse') throw new DriverError({ code: 'unsupported', missing: 'a wing' });
-    if (script.open === 'gone') throw new DriverError({ code: 'not-found', id: message.info.id });
-    const { kernel, remembered, avoid, info } = message;
+    if (script.open === 'gone') throw new DriverError({ code: 'not-found', id: request.info.id });
+    const { kernel, remembered, avoid, info } = request;
     const only = kernel ?? remembered?.kernel;
+    let isWrong = false;
     for (const { name, end } of kernels) {
       if (avoid.includes(name) || (only !== undefined && only !== name)) continue;
-      tell({ kind: 'try', kernel: name });
+      onTry(name);
       if (end === 'crash') await die(`${name} took the driver down`);
       if (end === 'hang') await hang();
       if (end === 'lose') throw new DriverError({ code: 'lost', reason: 'a reset of the GPU' });
-      tell({ kind: 'report', report: { kernel: name, outcome: 'timed', msPerHash: 2 } });
+      if (end === 'refuse') throw new DriverError({ code: 'unsupported', missing: 'a wing' });
+      if (end === 'wrong') {
+        isWrong = true;
+        onReport({
+          kernel: name,
+          outcome: 'wrong',
+          reason: `expected ${'5e'.repeat(32)}, got ${name}`,
+        });
+        continue;
+      }
+      onReport({ kernel: name, outcome: 'timed', msPerHash: 2 });
       const choice = { kernel: name, msPerHash: 2 };
       return { device: new ScriptedDevice(script, info, name), choice };
     }
+    if (isWrong) throw new DriverError({ code: 'self-test', expected: '00', actual: '01' });
     throw new DriverError({ code: 'unsupported', missing: 'a kernel' });
   };
   if (script.hash === 'short') {
@@ -139,7 +164,7 @@ function factsOf(adapter: ScriptedAdapter, backend: string): AdapterFacts {
 class ScriptedDevice extends HasherDevice {
   readonly #script: GpuScript;
 
-  constructor(script: GpuScript, info: OpenMessage['info'], kernel: string) {
+  constructor(script: GpuScript, info: DeviceInfo, kernel: string) {
     const tables = new Map<string, Int8Array>();
     const inner = new StandInHasher({
       slots: 2,
@@ -194,7 +219,7 @@ class ScriptedDevice extends HasherDevice {
 
 function note(
   { openings }: GpuScript,
-  { kernel, remembered, avoid, target, info }: OpenMessage,
+  { kernel, remembered, avoid, target, info }: OpenRequest<AdapterTarget>,
 ): void {
   if (openings === undefined) return;
   const env = { DRI_PRIME: process.env['DRI_PRIME'] };

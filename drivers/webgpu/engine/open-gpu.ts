@@ -11,6 +11,7 @@ import {
 import { type Clock, systemClock } from '../../../src/util/clock.ts';
 import { clip, errorText } from '../../../src/util/errors.ts';
 import { type Device, type DeviceInfo, DriverError } from '../../driver.ts';
+import type { KernelChoice, KernelReport } from '../../kernel-choice.ts';
 import { fitEngine } from './engine.ts';
 import { GpuDevice } from './gpu-device.ts';
 import { GpuLink, NEWS_MS } from './gpu-link.ts';
@@ -47,23 +48,6 @@ export interface GpuOpenOptions {
    * long as one is pending, so there the engine sleeps first. Default: true where `navigator.gpu` is.
    */
   readonly freeAwaits?: boolean | undefined;
-}
-
-export interface KernelChoice {
-  readonly kernel: string;
-  /** In large batches. */
-  readonly msPerHash: number;
-}
-
-export interface KernelReport {
-  readonly kernel: string;
-  /**
-   * `timed`: right and timed; `wrong`: a hash was wrong; `unsupported`: cannot run here; `failed`: did
-   * not compile or run; `skipped`: not tried, as there are better ones.
-   */
-  readonly outcome: 'timed' | 'wrong' | 'unsupported' | 'failed' | 'skipped';
-  readonly msPerHash?: number;
-  readonly reason?: string;
 }
 
 export interface OpenedGpu {

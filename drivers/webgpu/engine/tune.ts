@@ -4,11 +4,11 @@
  */
 import { clip, errorText } from '../../../src/util/errors.ts';
 import { DriverError } from '../../driver.ts';
+import type { KernelChoice, KernelReport } from '../../kernel-choice.ts';
 import { type EngineParts, fitEngine } from './engine.ts';
 import { NEWS_MS } from './gpu-link.ts';
 import { KernelError } from './kernel-error.ts';
 import type { KernelTest } from './kernel-test.ts';
-import type { KernelChoice, KernelReport } from './open-gpu.ts';
 import type { KernelPrograms, ProgramCompiler } from './programs.ts';
 import type { KernelVariant } from './variants.ts';
 

@@ -8,7 +8,7 @@
  */
 import { createRequire } from 'node:module';
 import { errorText } from '../../../src/util/errors.ts';
-import type { AdapterTarget } from './messages.ts';
+import type { AdapterTarget } from './gpu-news.ts';
 
 export interface Dawn {
   /** A root object; what comes of it dies, and takes the process down, when it is collected. */
@@ -18,6 +18,9 @@ export interface Dawn {
 export type LoadedDawn =
   | { readonly dawn: Dawn }
   | { readonly dawn: undefined; readonly isMissing: boolean; readonly problem: string };
+
+/** Lines that Dawn prints whenever it is used. */
+export const CHATTER: RegExp = /artificially reduced/;
 
 const TOGGLES = 'enable-dawn-features=allow_unsafe_apis';
 

@@ -4,9 +4,9 @@
  */
 import { access, constants, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { endsWithin, systemClock } from '../../../src/util/clock.ts';
-import { createDeferred } from '../../../src/util/deferred.ts';
-import { exitText, GpuChild } from './gpu-child.ts';
+import { type Asked, askProcess } from '../../process/ask-process.ts';
+import { CHATTER } from './dawn.ts';
+import type { AdapterFacts, AdapterTarget, GpuNews, GpuQuestion, PackageNews } from './gpu-news.ts';
 import {
   inOrder,
   isHidden,
@@ -17,7 +17,6 @@ import {
   type ReachableGpu,
 } from './gpu-order.ts';
 import { listingProblem } from './listing-problem.ts';
-import type { AdapterFacts, AdapterTarget, PackageMessage } from './messages.ts';
 
 export interface GpuListing {
   readonly gpus: readonly ReachableGpu[];
@@ -113,61 +112,35 @@ function alike(name: string, count: number): string {
 }
 
 /** What a process had to say about the adapters. */
-interface Asked {
-  readonly package: PackageMessage | undefined;
+interface AskedAdapters extends Omit<Asked<GpuNews>, 'news'> {
+  readonly package: PackageNews | undefined;
   readonly targets: readonly AdapterTarget[];
   readonly facts: readonly AdapterFacts[];
-  readonly crash: string | undefined;
-  readonly isLate: boolean;
-  readonly lines: readonly string[];
 }
 
 async function ask(
   options: EnumerateOptions,
   env: Readonly<Record<string, string | undefined>>,
-): Promise<Asked> {
-  let found: PackageMessage | undefined;
-  let targets: readonly AdapterTarget[] = [];
-  const facts: AdapterFacts[] = [];
-  const done = createDeferred<string | undefined>();
-  const child = new GpuChild(options.script, {
+): Promise<AskedAdapters> {
+  const question = BACKENDS[process.platform] ?? ['vulkan'];
+  const { news, ...end } = await askProcess<GpuQuestion, GpuNews>({
+    ...options,
+    question,
     env,
-    onMessage: (message) => {
-      switch (message.kind) {
-        case 'package':
-          found = message;
-          if (message.problem !== undefined) done.resolve(undefined);
-          break;
-        case 'adapters':
-          targets = message.targets;
-          break;
-        case 'adapter':
-          facts.push(message.facts);
-          break;
-        case 'listed':
-          done.resolve(undefined);
-          break;
-        case 'lost':
-          done.resolve(message.reason);
-          break;
-        default:
-          break;
-      }
-    },
+    chatter: CHATTER,
   });
-  void child.exited.then((exit) => done.resolve(exitText(exit, child.lines)));
-  child.ref();
-  child.send({ kind: 'list', backends: BACKENDS[process.platform] ?? ['vulkan'] });
-  const isLate = !(await endsWithin(done.promise, options.limitMs, systemClock));
-  child.kill();
-  // What it printed is read to the end; a process that cannot even be killed is not waited for.
-  await endsWithin(child.exited, 1000, systemClock);
-  child.unref();
-  const crash = isLate ? undefined : await done.promise;
-  return { package: found, targets, facts, crash, isLate, lines: child.lines };
+  return {
+    ...end,
+    package: news.find((each) => each.kind === 'package'),
+    targets: news.find((each) => each.kind === 'adapters')?.targets ?? [],
+    facts: news.flatMap((each) => (each.kind === 'adapter' ? [each.facts] : [])),
+  };
 }
 
-async function problemOf(asked: Asked, { limitMs }: EnumerateOptions): Promise<string | undefined> {
+async function problemOf(
+  asked: AskedAdapters,
+  { limitMs }: EnumerateOptions,
+): Promise<string | undefined> {
   return listingProblem({
     platform: `${process.platform}-${process.arch}`,
     glibc: asked.package?.problem === undefined ? undefined : glibcVersion(),

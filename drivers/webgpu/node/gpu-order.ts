@@ -1,5 +1,5 @@
 /** Which adapter is `gpu0`, which `gpu1`, and how to reach each of them. */
-import type { AdapterFacts, AdapterTarget } from './messages.ts';
+import type { AdapterFacts, AdapterTarget } from './gpu-news.ts';
 
 /** An adapter, and what a process must have in its environment to reach it. */
 export interface ReachableGpu {

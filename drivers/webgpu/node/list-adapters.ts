@@ -4,7 +4,7 @@
  */
 import { capabilitiesOf } from '../engine/variants.ts';
 import type { Dawn } from './dawn.ts';
-import type { AdapterFacts, AdapterTarget, ToParent } from './messages.ts';
+import type { AdapterFacts, AdapterTarget, GpuNews, GpuQuestion } from './gpu-news.ts';
 
 /** No adapter is called that: asked for it, Dawn answers with the list of those there are. */
 const NOBODY = 'no adapter has this name';
@@ -15,8 +15,8 @@ const SOFTWARE = /llvmpipe|swiftshader|lavapipe|basic render|\bwarp\b/i;
 /** The first of `backends` that has hardware counts; if none has, the first that has anything. */
 export async function listAdapters(
   dawn: Dawn,
-  backends: readonly string[],
-  tell: (message: ToParent) => void,
+  backends: GpuQuestion,
+  tell: (news: GpuNews) => void,
 ): Promise<void> {
   let targets: readonly AdapterTarget[] = [];
   for (const backend of backends) {
@@ -32,7 +32,6 @@ export async function listAdapters(
     const facts = await factsOf(dawn, target);
     if (facts !== undefined) tell({ kind: 'adapter', facts });
   }
-  tell({ kind: 'listed' });
 }
 
 /** The adapters in the list that Dawn's complaint holds. */

@@ -1,6 +1,6 @@
 /** Why there is no GPU, or not every one, in a line that says what to do about it. */
 import { clip } from '../../../src/util/errors.ts';
-import type { PackageMessage } from './messages.ts';
+import type { PackageNews } from './gpu-news.ts';
 
 /** What a listing came to, beside the adapters that it found. */
 export interface ListingFacts {
@@ -9,7 +9,7 @@ export interface ListingFacts {
   /** Of this system, where it has one. */
   readonly glibc?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly package?: PackageMessage | undefined;
+  readonly package?: PackageNews | undefined;
   /** How the process ended, if it did before it was done: 'SIGSEGV: what it said last'. */
   readonly crash?: string | undefined;
   /** It was killed after so long. */
@@ -41,7 +41,7 @@ export function listingProblem(facts: ListingFacts): string | undefined {
 
 function packageProblem(
   { platform, glibc }: ListingFacts,
-  { problem = '', isMissing }: PackageMessage,
+  { problem = '', isMissing }: PackageNews,
 ): string {
   if (isMissing === true) {
     return 'the npm package webgpu is not installed; it is optional, and `npm install webgpu` brings it';

@@ -4,7 +4,8 @@
  */
 import type { TableProvider } from '../../../src/tensority/table.ts';
 import type { Device } from '../../driver.ts';
-import { type KernelReport, type OpenedGpu, openGpuDevice } from '../engine/open-gpu.ts';
+import type { KernelReport } from '../../kernel-choice.ts';
+import { type OpenedGpu, openGpuDevice } from '../engine/open-gpu.ts';
 import { variantsFor } from '../engine/variants.ts';
 import { type AdapterSearch, adapterName, findAdapter } from './adapter.ts';
 import {

@@ -1,5 +1,5 @@
 /** The result of a run as a visitor takes it away: as text, and as JSON. */
-import type { KernelReport } from '../engine/open-gpu.ts';
+import type { KernelReport } from '../../kernel-choice.ts';
 import type { RunOutcome } from './run.ts';
 
 export interface PageReport {

@@ -1,6 +1,6 @@
 /** What the visitor sees, from what there is to show. */
 import type { BenchmarkProgress } from '../../benchmark.ts';
-import type { KernelReport } from '../engine/open-gpu.ts';
+import type { KernelReport } from '../../kernel-choice.ts';
 import type { Capabilities } from '../engine/variants.ts';
 import { adapterAbilities, adapterFacts } from './adapter.ts';
 import type { Advice } from './advice.ts';

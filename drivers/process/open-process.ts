@@ -1,20 +1,22 @@
-/** Starts a GPU process and has it open a GPU. */
-import { createDeferred } from '../../../src/util/deferred.ts';
-import { DriverError } from '../../driver.ts';
-import type { KernelChoice, KernelReport } from '../engine/open-gpu.ts';
-import { exitText, GpuChild } from './gpu-child.ts';
-import { errorOfFailure, type Failure, type OpenMessage, type ToParent } from './messages.ts';
+/** Starts a process and has it open a device. */
+import { createDeferred } from '../../src/util/deferred.ts';
+import { DriverError } from '../driver.ts';
+import type { KernelChoice, KernelReport } from '../kernel-choice.ts';
+import { exitText, ForkedChild } from './forked-child.ts';
+import { errorOfFailure, type Failure, type OpenRequest, type ToParent } from './messages.ts';
 import { ProcessDevice } from './process-device.ts';
 import { Watchdog } from './watchdog.ts';
 
 export interface OpenProcessOptions {
+  /** A program that calls `runChild`. */
   readonly script: URL;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly chatter: RegExp | undefined;
   /** A process with something to do that says nothing for so long is killed. */
   readonly silenceMs: number;
   readonly signal: AbortSignal | undefined;
   readonly onReport: (report: KernelReport) => void;
-  /** `exited` resolves when the process is gone, and with it whatever it held of the GPU. */
+  /** `exited` resolves when the process is gone, and with it whatever it held of the device. */
   readonly onStart: (exited: Promise<unknown>) => void;
 }
 
@@ -23,7 +25,7 @@ export interface OpenedProcess {
   readonly choice: KernelChoice;
 }
 
-/** The process ended while it opened the GPU. */
+/** The process ended while it opened the device. */
 export class OpeningCrash extends Error {
   /** The kernel that it tried, if it had come so far. */
   readonly kernel: string | undefined;
@@ -39,10 +41,10 @@ export class OpeningCrash extends Error {
  * reason; the process is killed then.
  */
 export async function openProcess(
-  message: OpenMessage,
+  request: OpenRequest<unknown>,
   options: OpenProcessOptions,
 ): Promise<OpenedProcess> {
-  const { signal, silenceMs } = options;
+  const { signal, silenceMs, script, env, chatter } = options;
   signal?.throwIfAborted();
   const opening = createDeferred<OpenedProcess>();
   let device: ProcessDevice | undefined;
@@ -82,7 +84,7 @@ export async function openProcess(
     else device.markLost(reason);
   };
   const abort = (): void => opening.reject(signal?.reason);
-  const child = new GpuChild(options.script, { env: options.env, onMessage: hear });
+  const child = new ForkedChild(script, { env, chatter, onMessage: hear });
   options.onStart(child.exited);
   const watchdog = new Watchdog({
     silenceMs,
@@ -97,7 +99,7 @@ export async function openProcess(
   });
   signal?.addEventListener('abort', abort);
   child.ref();
-  child.send(message);
+  child.send({ kind: 'open', request });
   try {
     return await opening.promise;
   } catch (error) {
@@ -111,7 +113,7 @@ export async function openProcess(
   }
 }
 
-/** A kernel may take the GPU down without the process that runs it. */
+/** A kernel may take the device down without the process that runs it. */
 function crashOf(failure: Failure, kernel: string | undefined): OpeningCrash | undefined {
   if (kernel === undefined || failure.type !== 'driver' || failure.detail.code !== 'lost') return;
   return new OpeningCrash(failure.detail.reason, kernel);

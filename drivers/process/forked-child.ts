@@ -1,18 +1,20 @@
 /**
- * A GPU process as the miner's process sees it: started, talked to, ended. Holds the process open only
- * while an answer is awaited.
+ * The process of a device as the miner's process sees it: started, talked to, ended. Holds the miner's
+ * process open only while an answer is awaited.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { createDeferred } from '../../../src/util/deferred.ts';
-import { clip } from '../../../src/util/errors.ts';
+import { createDeferred } from '../../src/util/deferred.ts';
+import { clip } from '../../src/util/errors.ts';
 import { TABLE_FD, type ToChild, type ToParent } from './messages.ts';
 
-export interface GpuChildOptions {
+export interface ForkedChildOptions<News = unknown> {
   /** Added to the environment; `undefined` takes a variable away. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  readonly onMessage: (message: ToParent) => void;
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Lines that it prints in any case, and that say nothing. */
+  readonly chatter?: RegExp | undefined;
+  readonly onMessage: (message: ToParent<News>) => void;
 }
 
 /** How a process ended. */
@@ -23,16 +25,10 @@ export interface ChildExit {
   readonly startError?: Error;
 }
 
-/** The program; the same text from the sources and in what is built. */
-export const GPU_PROCESS: URL = new URL(
-  import.meta.url.endsWith('.ts') ? './gpu-process.ts' : './gpu-process.js',
-  import.meta.url,
-);
-
 /** Of what it prints, so much is kept. */
 const KEPT_LINES = 40;
-/** Lines that Dawn prints whenever it is used. */
-const CHATTER = /artificially reduced|^\s*at |^\s*$/;
+/** Where in the code it happened says nothing to people. */
+const NOISE = /^\s*at |^\s*$/;
 
 /** Those that run. One that hangs in native code would not notice that its parent is gone. */
 const running = new Set<ChildProcess>();
@@ -40,12 +36,15 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-export class GpuChild {
+export class ForkedChild<Question = unknown, News = unknown> {
   readonly exited: Promise<ChildExit>;
+  readonly #chatter: RegExp | undefined;
   readonly #process: ChildProcess;
   readonly #lines: string[] = [];
 
-  constructor(script: URL, options: GpuChildOptions) {
+  /** `script` is a program that calls `runChild`. */
+  constructor(script: URL, options: ForkedChildOptions<News>) {
+    this.#chatter = options.chatter;
     const child = fork(fileURLToPath(script), [], {
       serialization: 'advanced',
       // Flags of ours are not meant for it.
@@ -64,7 +63,7 @@ export class GpuChild {
     child.on('close', (code, signal) => exited.resolve({ code, signal }));
     running.add(child);
     void this.exited.then(() => running.delete(child));
-    child.on('message', (message) => options.onMessage(message as ToParent));
+    child.on('message', (message) => options.onMessage(message as ToParent<News>));
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8');
       let rest = '';
@@ -80,12 +79,12 @@ export class GpuChild {
     this.unref();
   }
 
-  /** The last that it printed, without what Dawn always prints. */
+  /** The last that it printed, without what it always prints. */
   get lines(): readonly string[] {
     return this.#lines;
   }
 
-  send(message: ToChild): void {
+  send(message: ToChild<Question>): void {
     if (this.#process.connected) this.#process.send(message, () => {});
   }
 
@@ -116,7 +115,8 @@ export class GpuChild {
   }
 
   #keep(lines: readonly string[]): void {
-    this.#lines.push(...lines.filter((line) => !CHATTER.test(line)));
+    const says = (line: string): boolean => !NOISE.test(line) && this.#chatter?.test(line) !== true;
+    this.#lines.push(...lines.filter(says));
     if (this.#lines.length > KEPT_LINES) this.#lines.splice(0, this.#lines.length - KEPT_LINES);
   }
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Watchdog } from '../../drivers/webgpu/node/watchdog.ts';
+import { Watchdog } from '../../drivers/process/watchdog.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

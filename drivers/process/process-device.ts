@@ -1,12 +1,12 @@
 /**
- * A GPU as a device of the miner: every call goes to the GPU's own process and its answer comes back.
+ * A device of the miner that lives in a process: every call goes there and its answer comes back.
  * The process may crash, hang or vanish at any time; then the device is lost, and nothing else.
  */
-import { checkBatch, checkTable, type Seed } from '../../../src/tensority/hasher.ts';
-import type { MatrixTable } from '../../../src/tensority/table.ts';
-import { bytesEqual } from '../../../src/util/bytes.ts';
-import { endsWithin, systemClock } from '../../../src/util/clock.ts';
-import { createDeferred, type Deferred } from '../../../src/util/deferred.ts';
+import { checkBatch, checkTable, type Seed } from '../../src/tensority/hasher.ts';
+import type { MatrixTable } from '../../src/tensority/table.ts';
+import { bytesEqual } from '../../src/util/bytes.ts';
+import { endsWithin, systemClock } from '../../src/util/clock.ts';
+import { createDeferred, type Deferred } from '../../src/util/deferred.ts';
 import {
   type Device,
   type DeviceInfo,
@@ -15,11 +15,11 @@ import {
   type SearchResult,
   type Telemetry,
   type Work,
-} from '../../driver.ts';
-import type { GpuChild } from './gpu-child.ts';
+} from '../driver.ts';
+import type { ForkedChild } from './forked-child.ts';
 import { type CallResult, errorOfFailure, type OpenedMessage, type ToParent } from './messages.ts';
 
-/** How long a process may take to close its GPU before it is killed, and to be gone then. */
+/** How long a process may take to close its device before it is killed, and to be gone then. */
 const CLOSE_MS = 300;
 const KILL_MS = 150;
 
@@ -28,7 +28,7 @@ export class ProcessDevice implements Device {
   readonly maxBatch: number;
   readonly lost: Promise<DriverError | undefined>;
   readonly measurePeak?: () => Promise<number>;
-  readonly #child: GpuChild;
+  readonly #child: ForkedChild;
   readonly #resolveLost: (error: DriverError | undefined) => void;
   readonly #calls = new Map<number, PendingCall>();
   #lastCall = 0;
@@ -39,7 +39,7 @@ export class ProcessDevice implements Device {
   #telemetry: Telemetry = { hashes: 0, busyMs: 0, found: 0, mismatches: 0 };
 
   /** `child` has opened its device and answered with `opened`. */
-  constructor(child: GpuChild, opened: OpenedMessage) {
+  constructor(child: ForkedChild, opened: OpenedMessage) {
     this.#child = child;
     this.info = opened.info;
     this.maxBatch = opened.maxBatch;
@@ -158,7 +158,7 @@ export class ProcessDevice implements Device {
       this.#child.send({ kind: 'close' });
     }
     const { exited } = this.#child;
-    // Its exit is awaited, by which alone the GPU is free again.
+    // Its exit is awaited, by which alone the device is free again.
     this.#child.ref();
     if (!(await endsWithin(exited, CLOSE_MS, systemClock))) {
       this.#child.kill();

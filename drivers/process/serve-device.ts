@@ -1,9 +1,9 @@
 /**
- * The work of a GPU process once its device is open: does what it is told on any `Device` and tells
- * what came of it. Knows nothing of processes or GPUs.
+ * The work of a process once its device is open: does what it is told on any `Device` and tells what
+ * came of it. Knows nothing of processes.
  */
-import { TABLE_BYTES } from '../../../src/tensority/params.ts';
-import type { Device, Telemetry } from '../../driver.ts';
+import { TABLE_BYTES } from '../../src/tensority/params.ts';
+import type { Device, Telemetry } from '../driver.ts';
 import {
   type CallResult,
   failureOf,
@@ -117,16 +117,19 @@ export class TableReader {
   readonly #ready: Int8Array<ArrayBuffer>[] = [];
   /** One that has been used: memory that is new takes longer to fill. */
   #spare: Int8Array<ArrayBuffer> | undefined;
-  #table = new Uint8Array(TABLE_BYTES);
+  /** The one that is coming in. */
+  #table: Uint8Array<ArrayBuffer> | undefined;
   #filled = 0;
 
   take(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) {
       const part = bytes.subarray(at, at + TABLE_BYTES - this.#filled);
+      // Not before its first bytes come: the last one may have been given back by then.
+      this.#table ??= new Uint8Array(this.#takeSpare() ?? new ArrayBuffer(TABLE_BYTES));
       this.#table.set(part, this.#filled);
       this.#filled += part.length;
       at += part.length;
-      if (this.#filled === TABLE_BYTES) this.#finish();
+      if (this.#filled === TABLE_BYTES) this.#finish(this.#table.buffer);
     }
   }
 
@@ -142,10 +145,15 @@ export class TableReader {
     this.#spare = table;
   }
 
-  #finish(): void {
-    const table = new Int8Array(this.#table.buffer);
-    this.#table = new Uint8Array(this.#spare?.buffer ?? new ArrayBuffer(TABLE_BYTES));
+  #takeSpare(): ArrayBuffer | undefined {
+    const buffer = this.#spare?.buffer;
     this.#spare = undefined;
+    return buffer;
+  }
+
+  #finish(buffer: ArrayBuffer): void {
+    const table = new Int8Array(buffer);
+    this.#table = undefined;
     this.#filled = 0;
     const waiting = this.#waiting.shift();
     if (waiting === undefined) this.#ready.push(table);

@@ -1,10 +1,11 @@
 /**
- * What the miner and a GPU process say to each other, by Node's IPC with structured clones. Matrix
- * tables go another way: 16 MiB are four times as fast as raw bytes in a pipe (`TABLE_FD`) of their own.
+ * What the miner and the process of a device say to each other, by Node's IPC with structured clones.
+ * Matrix tables go another way: 16 MiB are four times as fast as raw bytes in a pipe (`TABLE_FD`) of
+ * their own.
  */
-import type { HasherErrorDetail } from '../../../src/tensority/hasher.ts';
-import { HasherError } from '../../../src/tensority/hasher.ts';
-import { errorText } from '../../../src/util/errors.ts';
+import type { HasherErrorDetail } from '../../src/tensority/hasher.ts';
+import { HasherError } from '../../src/tensority/hasher.ts';
+import { errorText } from '../../src/util/errors.ts';
 import {
   type DeviceInfo,
   DriverError,
@@ -13,8 +14,8 @@ import {
   type SearchResult,
   type Telemetry,
   type Work,
-} from '../../driver.ts';
-import type { KernelChoice, KernelReport } from '../engine/open-gpu.ts';
+} from '../driver.ts';
+import type { KernelChoice, KernelReport } from '../kernel-choice.ts';
 
 /** The child's file descriptor that the bytes of matrix tables come in by, in the order of the calls. */
 export const TABLE_FD = 4;
@@ -22,29 +23,9 @@ export const TABLE_FD = 4;
 /** How often a process with something to do says that it lives. */
 export const BEAT_MS = 100;
 
-/** What leads to one adapter of this machine. */
-export interface AdapterTarget {
-  /** Dawn's name of the interface: 'vulkan', 'metal', 'd3d12'. */
-  readonly backend: string;
-  /** The adapter's full name there. */
-  readonly name: string;
-}
-
-/** What an adapter says of itself. */
-export interface AdapterFacts extends AdapterTarget {
-  readonly vendor: string;
-  readonly architecture: string;
-  /** Holds the version of the driver. */
-  readonly description: string;
-  readonly isSoftware: boolean;
-  readonly workgroupBytes: number;
-  readonly bindingBytes: number;
-  readonly hasSubgroupMatrices: boolean;
-}
-
-export type ToChild =
-  | { readonly kind: 'list'; readonly backends: readonly string[] }
-  | OpenMessage
+export type ToChild<Question = unknown, Target = unknown> =
+  | { readonly kind: 'list'; readonly question: Question }
+  | OpenMessage<Target>
   | LoadSeedMessage
   | HashMessage
   | SearchMessage
@@ -52,14 +33,24 @@ export type ToChild =
   | { readonly kind: 'abort'; readonly call: number }
   | { readonly kind: 'close' };
 
-export interface OpenMessage {
+export interface OpenMessage<Target = unknown> {
   readonly kind: 'open';
-  readonly target: AdapterTarget;
-  readonly info: Pick<DeviceInfo, 'id' | 'name' | 'processor' | 'pciBus' | 'details'>;
+  readonly request: OpenRequest<Target>;
+}
+
+/** The wish for an open device. */
+export interface OpenRequest<Target> {
+  /** What leads to the device, as its driver puts it; can be structurally cloned. */
+  readonly target: Target;
+  /** As it was listed. */
+  readonly info: DeviceInfo;
   readonly batchMs: number;
   readonly intensity: number | undefined;
+  /** Only this kernel; `unsupported` if it does not run here. */
   readonly kernel: string | undefined;
+  /** Tested, but not timed again. If it fails its test, everything is tried. */
   readonly remembered: KernelChoice | undefined;
+  /** Kernels that are not tried: those that took the process down before. */
   readonly avoid: readonly string[];
 }
 
@@ -86,10 +77,8 @@ export interface SearchMessage {
   readonly isAborted: boolean;
 }
 
-export type ToParent =
-  | PackageMessage
-  | { readonly kind: 'adapters'; readonly targets: readonly AdapterTarget[] }
-  | { readonly kind: 'adapter'; readonly facts: AdapterFacts }
+export type ToParent<News = unknown> =
+  | { readonly kind: 'news'; readonly news: News }
   | { readonly kind: 'listed' }
   | { readonly kind: 'try'; readonly kernel: string }
   | { readonly kind: 'report'; readonly report: KernelReport }
@@ -105,14 +94,6 @@ export type ToParent =
     }
   | { readonly kind: 'beat'; readonly telemetry: Telemetry | undefined }
   | { readonly kind: 'lost'; readonly reason: string };
-
-/** Whether the npm package is there, which is the first thing that can be missing. */
-export interface PackageMessage {
-  readonly kind: 'package';
-  /** Why it does not load, as Node says it. */
-  readonly problem?: string;
-  readonly isMissing?: boolean;
-}
 
 export interface OpenedMessage {
   readonly kind: 'opened';
@@ -161,7 +142,7 @@ export function errorOfFailure(failure: Failure, reason?: unknown): unknown {
     case 'aborted':
       return reason;
     case 'other':
-      // A driver rejects with errors of ours: this is a defect of the engine, and ends the device.
+      // A driver rejects with errors of ours: this is a defect of the driver, and ends the device.
       return new DriverError({ code: 'lost', reason: failure.message });
   }
 }

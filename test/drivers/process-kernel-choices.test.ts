@@ -2,13 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { choiceKey, KernelChoices } from '../../drivers/webgpu/node/kernel-choices.ts';
-import type { AdapterFacts } from '../../drivers/webgpu/node/messages.ts';
+import { KernelChoices } from '../../drivers/process/kernel-choices.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'bytom-kernels-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const choice = { kernel: 'dp4a-64', msPerHash: 0.25, avoid: ['f32-16'] };
+const failure = { wrong: 'expected 00, got 01', kernel: 'f32-32', avoid: ['f32-16'] };
 
 describe('the remembered kernels', () => {
   it('are there again in the next process, in a folder that is made for them', async () => {
@@ -18,7 +18,17 @@ describe('the remembered kernels', () => {
     expect(await new KernelChoices(path).get('gpu | 1.1'), 'another driver').toBeUndefined();
   });
 
-  it('of several GPUs stand side by side, written at the same time', async () => {
+  it('give way to the word that all were wrong, and that to the next choice', async () => {
+    const path = join(folder, 'wrong.json');
+    await new KernelChoices(path).put('gpu', choice);
+    await new KernelChoices(path).put('gpu', failure);
+    const again = new KernelChoices(path);
+    expect(await again.get('gpu')).toEqual(failure);
+    await again.put('gpu', choice);
+    expect(await again.get('gpu')).toEqual(choice);
+  });
+
+  it('of several devices stand side by side, written at the same time', async () => {
     const path = join(folder, 'several.json');
     const choices = new KernelChoices(path);
     const keys = ['a', 'b', '__proto__', 'c'];
@@ -39,6 +49,11 @@ describe('the remembered kernels', () => {
       'a speed that is none',
       '{"format":1,"choices":{"gpu":{"kernel":"x","msPerHash":0,"avoid":[]}}}',
     ],
+    [
+      'a way of being wrong that is none',
+      '{"format":1,"choices":{"gpu":{"kernel":"x","wrong":1,"avoid":[]}}}',
+    ],
+    ['a failure of no kernel', '{"format":1,"choices":{"gpu":{"wrong":"x","avoid":[]}}}'],
     ['no list', '{"format":1,"choices":{"gpu":{"kernel":"x","msPerHash":1,"avoid":"y"}}}'],
   ];
 
@@ -67,29 +82,5 @@ describe('the remembered kernels', () => {
     const choices = new KernelChoices(undefined);
     await choices.put('gpu', choice);
     expect(await choices.get('gpu')).toBeUndefined();
-  });
-});
-
-describe('the key of a choice', () => {
-  const facts: AdapterFacts = {
-    backend: 'vulkan',
-    name: 'X 3090',
-    vendor: 'x',
-    architecture: 'y',
-    description: 'X: 550.54',
-    isSoftware: false,
-    workgroupBytes: 1,
-    bindingBytes: 1,
-    hasSubgroupMatrices: false,
-  };
-
-  it('changes with the GPU and its driver, and names the package and the shaders', async () => {
-    const key = await choiceKey(facts);
-    expect(key).toMatch(
-      /^vulkan \| X 3090 \| X: 550\.54 \| webgpu \d+\.\d+\.\d+ \| kernels [0-9a-f]{16}$/,
-    );
-    expect(await choiceKey(facts)).toBe(key);
-    expect(await choiceKey({ ...facts, description: 'X: 560.1' })).not.toBe(key);
-    expect(await choiceKey({ ...facts, name: 'X 3080' })).not.toBe(key);
   });
 });

@@ -1,0 +1,59 @@
+/** Opens the device: chooses a mode of gpu.js and makes a device of its lanes. */
+import { availableParallelism } from 'node:os';
+import type { DeviceInfo } from '../driver.ts';
+import { HasherDevice } from '../hasher-device.ts';
+import type { OpenedDevice, OpenHooks, OpenRequest } from '../process/child-main.ts';
+import { LaneHasher, TABLE_SLOTS } from './hasher.ts';
+import { type Lane, LocalLane, ThreadLane } from './lane.ts';
+import { computesOnCores, openChainKernel } from './modes.ts';
+import { type Gpujs, type Mode, missingFor } from './package.ts';
+import { tune } from './tune.ts';
+
+export type OpenGpujsRequest = Omit<OpenRequest<unknown>, 'target'>;
+
+/** Rejects as `tune` does. */
+export async function openGpujs(
+  request: OpenGpujsRequest,
+  hooks: OpenHooks,
+  gpujs: Gpujs,
+): Promise<OpenedDevice> {
+  const { info, batchMs, intensity = 100 } = request;
+  const threads = Math.max(1, Math.round((availableParallelism() * intensity) / 100));
+  const { lanes, choice } = await tune(request, hooks, {
+    missingFor: (mode) => missingFor(mode, gpujs),
+    openLanes: (mode) => openLanes(mode, threads, gpujs),
+  });
+  const hasher = new LaneHasher(lanes);
+  const { granule } = hasher;
+  const device = new HasherDevice(hasher, {
+    info: infoOf(info, choice.kernel, threads),
+    batchMs,
+    granule,
+    leastBatch: granule,
+  });
+  void hasher.lost.then((error) => {
+    if (error?.detail.code === 'lost') device.markLost(error.detail.reason);
+  });
+  return { device, choice };
+}
+
+async function openLanes(mode: Mode, threads: number, gpujs: Gpujs): Promise<readonly Lane[]> {
+  if (!computesOnCores(mode)) return [new LocalLane(await openChainKernel(mode, gpujs))];
+  const opening = Array.from({ length: threads }, () => ThreadLane.open({ mode }));
+  try {
+    return await Promise.all(opening);
+  } catch (error) {
+    for (const lane of await Promise.allSettled(opening)) {
+      if (lane.status === 'fulfilled') await lane.value.close();
+    }
+    throw error;
+  }
+}
+
+function infoOf(listed: DeviceInfo, kernel: Mode, threads: number): DeviceInfo {
+  const info = { ...listed, tableSlots: TABLE_SLOTS, kernel };
+  if (computesOnCores(kernel)) return { ...info, threads };
+  // Some GPU, and gpu.js does not tell which.
+  const { processor: _processor, threads: _threads, ...rest } = info;
+  return rest;
+}
