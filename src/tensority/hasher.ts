@@ -15,7 +15,7 @@ export interface BatchHasher {
   readonly maxBatch: number;
   /**
    * Makes `table` (16 MiB int8, row-major 256×256×256) resident. Idempotent; may evict the least
-   * recently used seed.
+   * recently used seed. A table never changes: it may be read even after an aborted call has rejected.
    */
   loadSeed(seed: Seed, table: MatrixTable, signal?: AbortSignal): Promise<void>;
   /**

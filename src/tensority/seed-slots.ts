@@ -31,7 +31,8 @@ interface Place<T> {
 }
 
 interface Load {
-  readonly done: Promise<void>;
+  /** Whether the table was brought in; false if nobody wanted it any more. */
+  readonly done: Promise<boolean>;
   /** Callers that still want it. */
   wanted: number;
 }
@@ -91,7 +92,8 @@ export class SeedSlots<T> {
       const load = this.#loads.get(name) ?? this.#begin(name, data);
       load.wanted++;
       try {
-        await untilAbort(load.done, signal);
+        // It need not be there any more: with one slot the next load may have begun by now.
+        if (await untilAbort(load.done, signal)) return;
       } finally {
         load.wanted--;
         // One that waits for a slot, and that nobody wants any more, ends.
@@ -107,13 +109,14 @@ export class SeedSlots<T> {
   }
 
   #begin(name: string, data: Int8Array): Load {
-    const run = async (): Promise<void> => {
+    const run = async (): Promise<boolean> => {
       const place = await this.#acquire(load);
-      if (place === undefined) return;
+      if (place === undefined) return false;
       try {
         await this.#fill(place.slot, data);
         place.seed = name;
         place.lastUsed = ++this.#clock;
+        return true;
       } finally {
         this.#release(place);
       }
@@ -124,7 +127,10 @@ export class SeedSlots<T> {
     };
     this.#loads.set(name, load);
     // Also heard where every caller has gone away.
-    this.#last = load.done.catch(() => undefined);
+    this.#last = load.done.then(
+      () => {},
+      () => {},
+    );
     return load;
   }
 

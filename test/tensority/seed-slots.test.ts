@@ -151,6 +151,13 @@ describe('slots of seeds', () => {
     expect(slots.has(seed(2))).toBe(true);
   });
 
+  it('settle every load of several seeds at once, even where there is one slot', async () => {
+    const { slots, filled } = rig(['a']);
+    await Promise.all([1, 2, 3, 1].map((n) => slots.load(seed(n), data(n))));
+    expect(filled).toEqual(['a:1', 'a:2', 'a:3']);
+    expect(slots.has(seed(3))).toBe(true);
+  });
+
   it('end with what waits for them', async () => {
     const { slots } = rig(['a']);
     await slots.load(seed(1), data(1));
