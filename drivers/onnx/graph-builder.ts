@@ -116,12 +116,7 @@ export class GraphBuilder {
   /** A constant of that name, row-major; the same name again is the same constant. */
   constant(name: string, { type, shape }: ValueType, values: readonly number[]): string {
     const constants = this.#root.#constants;
-    const tensor = concatBytes(
-      repeated(shape, (size) => intField(1, size)),
-      intField(2, TYPES[type]),
-      bytesField(8, name),
-      bytesField(9, rawData(type, values)),
-    );
+    const tensor = encodeTensor({ name, type, shape }, rawData(type, values));
     if (!bytesEqual(constants.get(name) ?? tensor, tensor)) {
       throw new RangeError(`the constant "${name}" is there already, with another value`);
     }
@@ -184,6 +179,16 @@ export function irVersion(opset: number): number {
     [24, 12],
   ] as const;
   return last.find(([newest]) => opset <= newest)?.[1] ?? 13;
+}
+
+/** A `TensorProto`: `data` are its entries, row-major and little-endian. */
+export function encodeTensor({ name, type, shape }: Port, data: Uint8Array): Uint8Array {
+  return concatBytes(
+    repeated(shape, (size) => intField(1, size)),
+    intField(2, TYPES[type]),
+    bytesField(8, name),
+    bytesField(9, data),
+  );
 }
 
 function encodePort({ name, type, shape, doc }: Port): Uint8Array {

@@ -15,9 +15,11 @@ import {
 } from '../../drivers/onnx/graph.ts';
 import { irVersion, type Port } from '../../drivers/onnx/graph-builder.ts';
 import { SLICES } from '../tensority/params.ts';
-import { CodedError, errorText } from '../util/errors.ts';
+import { errorText } from '../util/errors.ts';
 import { jsonOption, ownOptions, subcommand } from './common-options.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
+import { ModelFileError } from './model-file-error.ts';
+import { checkNoTestData, writeTestData } from './onnx-test-data.ts';
 import { oneOf, optionError, wholeNumber } from './option-values.ts';
 import { printResult } from './output.ts';
 
@@ -32,18 +34,14 @@ export interface ExportOnnxOptions {
   /** With the part `chain` only. */
   readonly chains?: number;
   readonly unrolled?: boolean;
+  readonly testData?: string;
   readonly force?: boolean;
   readonly json?: boolean;
 }
 
-/** The file that was to be written cannot be. */
-export class ModelFileError extends CodedError<{
-  readonly code: 'exists' | 'unwritable';
-  readonly file: string;
-}> {}
-
 export interface ExportedModel {
   readonly bytes: Uint8Array;
+  readonly description: ModelDescription;
   readonly result: ExportResult;
   /** The result for people. */
   readonly text: string;
@@ -109,7 +107,14 @@ export function addExportOnnxCommand(
           'without bitwise operators (default: words)',
       ).argParser(oneOf('finish', ['words', 'sum'] as const)),
     )
-    .addOption(new Option('--force', 'replace a file that is there'))
+    .addOption(
+      new Option(
+        '--test-data <folder>',
+        'also write inputs and the outputs that belong to them, as folders test_data_set_0 and 1 in ' +
+          "the form of ONNX's own test runners",
+      ),
+    )
+    .addOption(new Option('--force', 'replace files that are there'))
     .addOption(jsonOption())
     .action((file: string, _: unknown, self: Command) =>
       action({ ...ownOptions<ExportOnnxOptions>(self), file }),
@@ -117,25 +122,35 @@ export function addExportOnnxCommand(
 }
 
 export async function exportOnnxCommand(options: ExportOnnxOptions): Promise<ExitCode> {
-  const { file, force, json } = options;
+  const { file, force = false, testData, json } = options;
+  if (file === '' || testData === '') throw optionError('export-onnx expected a name, got none');
   const model = buildModel(options);
+  if (testData !== undefined && !force) await checkNoTestData(testData);
   if (file === '-') {
     if (json === true) {
       throw optionError('--json has no place in what export-onnx - writes to standard output');
     }
     process.stdout.write(model.bytes);
-    return EXIT.ok;
+  } else {
+    await writeModel(file, model.bytes, force);
   }
-  await writeModel(file, model.bytes, force === true);
-  printResult(model.text, model.result, json);
+  if (testData !== undefined) await writeTestData(testData, model.description);
+  const made =
+    testData === undefined
+      ? ''
+      : `\n\ntest data: ${testData}: test_data_set_0 under the seed of block 123, test_data_set_1 under extreme values`;
+  if (file !== '-') {
+    printResult(`${model.text}${made}`, { ...model.result, testData: testData ?? null }, json);
+  }
   return EXIT.ok;
 }
 
 /** Throws for options that do not go together. */
 export function buildModel(options: ExportOnnxOptions): ExportedModel {
   const { file, part = 'hash', form = 'integer' } = options;
-  const [bytes, { opset, inputs, output, usage }] =
+  const [bytes, description] =
     part === 'hash' ? buildHash(options, form) : buildChain(options, form);
+  const { opset, inputs, output, usage } = description;
   const result: ExportResult = {
     file,
     bytes: bytes.length,
@@ -147,7 +162,7 @@ export function buildModel(options: ExportOnnxOptions): ExportedModel {
     output,
     usage,
   };
-  return { bytes, result, text: resultText(result) };
+  return { bytes, description, result, text: resultText(result) };
 }
 
 function buildHash(options: ExportOnnxOptions, form: StepForm): [Uint8Array, ModelDescription] {
@@ -208,7 +223,7 @@ export async function writeModel(file: string, bytes: Uint8Array, force: boolean
   }
   // A pipe or a device is written to as it is.
   const inPlace = there !== undefined && !there.isFile();
-  if (there?.isFile() === true && !force) throw existsError(file);
+  if (there?.isFile() === true && !force) throw ModelFileError.exists(file);
   const path = `${file}.${process.pid}.part`;
   try {
     if (inPlace) {
@@ -216,7 +231,7 @@ export async function writeModel(file: string, bytes: Uint8Array, force: boolean
       return;
     }
     await writeNew(path, bytes);
-    if (!force && (await statOf(file)) !== undefined) throw existsError(file);
+    if (!force && (await statOf(file)) !== undefined) throw ModelFileError.exists(file);
     await rename(path, file);
   } catch (cause) {
     if (!inPlace) await rm(path, { force: true });
@@ -234,11 +249,6 @@ async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
   } finally {
     await file.close();
   }
-}
-
-function existsError(file: string): ModelFileError {
-  const detail = { code: 'exists', file } as const;
-  return new ModelFileError(`${file}: is there already; --force replaces it`, detail);
 }
 
 /** `undefined` if nothing has that name. What else is wrong with it shows when it is opened. */

@@ -39,8 +39,13 @@ export function runSlice(sequence: Uint8Array, table: MatrixTable): Int8Array {
   return a;
 }
 
-/** Words from the summed bytes (256×256), FNV over the rows, SHA3-256 of the row that is left. */
+/** The PoW hash from the summed bytes (256×256): SHA3-256 of the row that FNV leaves. */
 export function finishHash(sum: Uint8Array): Uint8Array {
+  return sha3(foldRows(sum));
+}
+
+/** Words from the summed bytes (256×256), and FNV over the rows: 256 bytes, 64 words little-endian. */
+export function foldRows(sum: Uint8Array): Uint8Array {
   const width = DIM / 4;
   const words = new Uint32Array(DIM * width);
   for (let row = 0; row < DIM; row++) {
@@ -57,7 +62,7 @@ export function finishHash(sum: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(DIM);
   const view = new DataView(bytes.buffer);
   for (let j = 0; j < width; j++) view.setUint32(4 * j, words[j]!, true);
-  return sha3(bytes);
+  return bytes;
 }
 
 /** FNV-1 with a whole word: a · 0x01000193 ⊕ b. */

@@ -5,10 +5,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   buildModel,
   type ExportOnnxOptions,
-  ModelFileError,
   writeModel,
 } from '../../src/cli/export-onnx-command.ts';
 import { createMinerProgram } from '../../src/cli/miner-options.ts';
+import { ModelFileError } from '../../src/cli/model-file-error.ts';
 import { InputError } from '../../src/util/errors.ts';
 
 /** The options that the action gets. */

@@ -56,6 +56,44 @@ describe('export-onnx', () => {
     expect(summed.stdout).toContain(createHash('sha256').update(written).digest('hex'));
   });
 
+  it('writes test data that the network agrees with, under a real and an extreme table', async (ctx) => {
+    const data = join(folder, 'data');
+    for (const [shape, args] of [
+      ['words', ['--hashes', '2', '--form', 'unsigned']],
+      ['sum', ['--finish', 'sum', '--form', 'float']],
+      ['end', ['--part', 'chain', '--chains', '5']],
+    ] as const) {
+      const file = join(folder, `${shape}.onnx`);
+      expectSuccess(await runMiner(['export-onnx', ...args, '--force', '--test-data', data, file]));
+      if (onnxRuntime === undefined) ctx.skip(WHY_NO_ONNX_RUNTIME);
+      const { InferenceSession, Tensor } = onnxRuntime!;
+      const session = await InferenceSession.create(file);
+      const [matricesPort, sequencesPort] = session.inputMetadata;
+      for (const name of ['test_data_set_0', 'test_data_set_1']) {
+        // The entries are what each file ends with.
+        const read = (tensor: string, bytes: number): Uint8Array =>
+          Uint8Array.from(readFileSync(join(data, name, `${tensor}.pb`)).subarray(-bytes));
+        const dims = (port: unknown): number[] => [...(port as { shape: number[] }).shape];
+        const chains = dims(sequencesPort).reduce((product, size) => product * size, 1) / 32;
+        const outputs = await session.run({
+          matrices: new Tensor('uint8', read('input_0', 2 ** 24), dims(matricesPort)),
+          sequences: new Tensor(
+            'int32',
+            new Int32Array(read('input_1', 128 * chains).buffer),
+            dims(sequencesPort),
+          ),
+        });
+        const { buffer, byteLength } = outputs[shape]!.data as Int32Array;
+        const got = new Uint8Array(buffer, 0, byteLength);
+        expect(Buffer.compare(got, read('output_0', byteLength)), `${shape}, ${name}`).toBe(0);
+      }
+      await session.release();
+    }
+    const again = await runMiner(['export-onnx', join(folder, 'x.onnx'), '--test-data', data]);
+    expectRefusal(again, 1, 'test_data_set_0: is there already');
+    expect(readdirSync(folder)).not.toContain('x.onnx');
+  });
+
   it('replaces nothing by itself, and says so in one line', async () => {
     const file = join(folder, 'twice.onnx');
     expectSuccess(await runMiner(['export-onnx', file, '--finish', 'sum']));
