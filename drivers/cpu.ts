@@ -14,6 +14,7 @@ import {
   type OpenOptions,
 } from './driver.ts';
 import { HasherDevice } from './hasher-device.ts';
+import { threadsFor } from './threads.ts';
 
 export type CpuDriverOptions = Pick<CpuHasherOptions, 'threads' | 'tier' | 'revectorize'>;
 
@@ -36,7 +37,7 @@ export function createCpuDriver(options: CpuDriverOptions = {}): Driver {
 
 async function openCpu(options: CpuDriverOptions, open: OpenOptions): Promise<Device> {
   open.signal?.throwIfAborted();
-  const threads = threadCount(options, open.intensity);
+  const threads = threadsFor(options.threads, open.intensity);
   let hasher: ReturnType<typeof openCpuHasher>;
   try {
     hasher = openCpuHasher({ ...options, threads, slots: TABLE_SLOTS });
@@ -46,17 +47,14 @@ async function openCpu(options: CpuDriverOptions, open: OpenOptions): Promise<De
     }
     throw error;
   }
-  const device = new HasherDevice(hasher, {
+  return new HasherDevice(hasher, {
     info: { ...describe({ ...options, threads }), kernel: hasher.tier },
     batchMs: open.batchMs,
     granule: threads,
     leastBatch: threads,
     measurePeak: () => hasher.measurePeak(),
+    lost: hasher.lost,
   });
-  void hasher.lost.then((error) => {
-    if (error !== undefined) device.markLost(error.message, { cause: error });
-  });
-  return device;
 }
 
 function describe(options: CpuDriverOptions): DeviceInfo {
@@ -70,10 +68,4 @@ function describe(options: CpuDriverOptions): DeviceInfo {
     threads,
     processor: 'cpu',
   };
-}
-
-/** `intensity` is the share of the cores in percent; at least one thread. */
-function threadCount(options: CpuDriverOptions, intensity = 100): number {
-  const cores = options.threads ?? availableParallelism();
-  return Math.max(1, Math.round((cores * intensity) / 100));
 }

@@ -30,6 +30,8 @@ export interface HasherDeviceOptions {
   /** Monotonic milliseconds. */
   readonly now?: () => number;
   readonly measurePeak?: () => Promise<number>;
+  /** The hasher's own news of its end, where it hears of it before a call fails: undefined if closed. */
+  readonly lost?: Promise<HasherError | undefined>;
 }
 
 /** Weight of the newest measurement in the time per hash. */
@@ -63,6 +65,9 @@ export class HasherDevice implements Device {
     const lost = createDeferred<DriverError | undefined>();
     this.lost = lost.promise;
     this.#resolveLost = lost.resolve;
+    void options.lost?.then((error) => {
+      if (error !== undefined) this.#markLostBy(error);
+    });
   }
 
   async loadSeed(seed: Seed, table: MatrixTable, signal?: AbortSignal): Promise<void> {
@@ -135,12 +140,14 @@ export class HasherDevice implements Device {
     try {
       await call;
     } catch (error) {
-      const ours = error instanceof HasherError || error instanceof DriverError;
-      if (ours && error.detail.code === 'lost') {
-        this.markLost(error.detail.reason, { cause: error });
-      }
+      if (error instanceof HasherError || error instanceof DriverError) this.#markLostBy(error);
       throw error;
     }
+  }
+
+  /** If it says that the device is lost. */
+  #markLostBy(error: HasherError | DriverError): void {
+    if (error.detail.code === 'lost') this.markLost(error.detail.reason, { cause: error });
   }
 
   #learn(msPerHash: number): void {

@@ -5,9 +5,12 @@
 import type { Driver } from '../driver.ts';
 import { askProcess } from '../process/ask-process.ts';
 import { ProcessDriver, type TuningOptions } from '../process/process-driver.ts';
-import { type GpujsNews, listingOf } from './listing.ts';
+import { type GpujsNews, type GpujsTarget, listingOf } from './listing.ts';
 
-export type GpuJsDriverOptions = TuningOptions;
+export interface GpuJsDriverOptions extends TuningOptions {
+  /** Default: one for each core. */
+  readonly threads?: number;
+}
 
 export interface GpuJsDriverParts {
   /** What runs in the processes. */
@@ -31,7 +34,8 @@ export function createGpuJsDriver(
   parts: GpuJsDriverParts = {},
 ): Driver {
   const { script = GPUJS_PROCESS, silenceMs = SILENCE_MS, listMs: limitMs = LIST_MS } = parts;
-  return new ProcessDriver<undefined>(options, {
+  const { threads, ...tuning } = options;
+  return new ProcessDriver<GpujsTarget>(tuning, {
     kind: 'gpujs',
     script,
     silenceMs,
@@ -39,6 +43,7 @@ export function createGpuJsDriver(
       listingOf(
         await askProcess<undefined, GpujsNews>({ script, question: undefined, limitMs }),
         limitMs,
+        threads,
       ),
   });
 }

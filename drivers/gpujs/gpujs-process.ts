@@ -6,11 +6,11 @@ import {
   type OpenRequest,
   runChild,
 } from '../process/child-main.ts';
-import type { GpujsNews } from './listing.ts';
+import type { GpujsNews, GpujsTarget } from './listing.ts';
 import { openGpujs } from './open-gpujs.ts';
-import { gpujsVersion, loadGpujs, MODES, missingFor } from './package.ts';
+import { gpujsVersion, loadGpujs, MODES, missingFor, packageProblem } from './package.ts';
 
-runChild<undefined, GpujsNews, undefined>({ list, open });
+runChild<undefined, GpujsNews, GpujsTarget>({ list, open });
 
 async function list(_question: undefined, tell: (news: GpujsNews) => void): Promise<void> {
   const loaded = await loadGpujs();
@@ -24,10 +24,11 @@ async function list(_question: undefined, tell: (news: GpujsNews) => void): Prom
   tell({ kind: 'package', version: gpujsVersion() ?? '', modes });
 }
 
-async function open(request: OpenRequest<undefined>, hooks: OpenHooks): Promise<OpenedDevice> {
+async function open(request: OpenRequest<GpujsTarget>, hooks: OpenHooks): Promise<OpenedDevice> {
   const loaded = await loadGpujs();
   if (loaded.gpujs === undefined) {
-    throw new DriverError({ code: 'unsupported', missing: loaded.problem });
+    const { isMissing, problem } = loaded;
+    throw new DriverError({ code: 'unsupported', missing: packageProblem(isMissing, problem) });
   }
   return openGpujs(request, hooks, loaded.gpujs);
 }

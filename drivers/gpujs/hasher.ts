@@ -12,7 +12,7 @@ import {
 import { MATRIX_BYTES, SLICES } from '../../src/tensority/params.ts';
 import { finishHash, sliceSequence } from '../../src/tensority/reference.ts';
 import { SeedSlots, type SlotUse } from '../../src/tensority/seed-slots.ts';
-import type { MatrixTable } from '../../src/tensority/table.ts';
+import { type MatrixTable, sharedData } from '../../src/tensority/table.ts';
 import { untilAbort } from '../../src/util/abort.ts';
 import { createDeferred, type Deferred } from '../../src/util/deferred.ts';
 import { clip, errorText } from '../../src/util/errors.ts';
@@ -71,6 +71,8 @@ export class LaneHasher implements BatchHasher {
     this.lost = this.#lost.promise;
     this.#lanes = lanes;
     this.#idle = [...lanes];
+    // Also of a thread that dies while nothing is computed.
+    for (const { ended } of lanes) void ended.then((error) => this.#end(errorText(error)));
     const together = lanes.reduce((sum, lane) => sum + lane.chains, 0);
     this.granule = Math.ceil(together / SLICES);
     this.maxBatch = MAX_ROUNDS * this.granule;
@@ -130,7 +132,7 @@ export class LaneHasher implements BatchHasher {
   }
 
   async #fill(slot: number, data: Int8Array): Promise<void> {
-    const shared = toShared(data);
+    const shared = sharedData(data);
     try {
       await Promise.all(this.#lanes.map((lane) => lane.load(slot, shared)));
     } catch (error) {
@@ -198,12 +200,4 @@ function add(call: Call, hash: Hash, end: Int8Array): void {
   if (--hash.left > 0) return;
   hash.powHash.set(finishHash(transposed(sum)));
   if (--call.left === 0) call.done.resolve();
-}
-
-/** The same bytes in memory that the lanes' threads can read without a copy of their own. */
-function toShared(data: Int8Array): Int8Array {
-  if (data.buffer instanceof SharedArrayBuffer) return data;
-  const shared = new Int8Array(new SharedArrayBuffer(data.length));
-  shared.set(data);
-  return shared;
 }

@@ -13,6 +13,8 @@ import type { LaneReply, LaneRequest, LaneSetup } from './lane-protocol.ts';
 export interface Lane {
   /** Chains that it computes together. */
   readonly chains: number;
+  /** Resolves once it can be called no more, with the reason, also if nobody is calling it. */
+  readonly ended: Promise<Error>;
   /** Makes a table resident in slot 0 or 1; `data` stays as it is for as long as it is used. */
   load(slot: number, data: Int8Array): Promise<void>;
   /**
@@ -29,11 +31,14 @@ export interface Lane {
 }
 
 export class LocalLane implements Lane {
+  readonly ended: Promise<Error>;
   readonly #kernel: ChainKernel;
+  readonly #end = createDeferred<Error>();
   #isClosed = false;
 
   constructor(kernel: ChainKernel) {
     this.#kernel = kernel;
+    this.ended = this.#end.promise;
   }
 
   get chains(): number {
@@ -59,6 +64,7 @@ export class LocalLane implements Lane {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#end.resolve(new Error('closed'));
     await this.#kernel.close();
   }
 }
@@ -66,6 +72,8 @@ export class LocalLane implements Lane {
 type Unnumbered<T> = T extends { readonly id: number } ? Omit<T, 'id'> : never;
 
 export class ThreadLane implements Lane {
+  readonly ended: Promise<Error>;
+  readonly #lastWord = createDeferred<Error>();
   readonly #worker: Worker;
   readonly #opened = createDeferred<number>();
   readonly #pending = new Map<number, Deferred<readonly Int8Array[]>>();
@@ -74,6 +82,7 @@ export class ThreadLane implements Lane {
   #ended: Error | undefined;
 
   private constructor(setup: LaneSetup) {
+    this.ended = this.#lastWord.promise;
     this.#worker = new Worker(THREAD_FILE, {
       workerData: setup,
       name: `gpu.js ${setup.mode}`,
@@ -148,6 +157,7 @@ export class ThreadLane implements Lane {
   #end(error: Error): void {
     if (this.#ended !== undefined) return;
     this.#ended = error;
+    this.#lastWord.resolve(error);
     this.#opened.reject(error);
     for (const call of this.#pending.values()) call.reject(error);
     this.#pending.clear();

@@ -1,9 +1,10 @@
 /** What a process of this driver tells when it is asked what there is. */
-import { availableParallelism, cpus } from 'node:os';
+import { cpus } from 'node:os';
 import { clip } from '../../src/util/errors.ts';
 import type { DeviceInfo } from '../driver.ts';
 import type { Asked } from '../process/ask-process.ts';
 import type { ListedTarget, ProcessListing } from '../process/process-driver.ts';
+import { threadsFor } from '../threads.ts';
 import { TABLE_SLOTS } from './hasher.ts';
 import { MODES, type Mode, packageProblem } from './package.ts';
 
@@ -16,6 +17,12 @@ export type GpujsNews =
     }
   | { readonly kind: 'problem'; readonly isMissing: boolean; readonly problem: string };
 
+/** What an opening needs to know. */
+export interface GpujsTarget {
+  /** Default: one for each core. */
+  readonly threads: number | undefined;
+}
+
 /** To be changed with anything that could make another mode the faster one. */
 const KERNELS = 1;
 
@@ -23,9 +30,10 @@ const KERNELS = 1;
 export function listingOf(
   { news, crash, isLate }: Asked<GpujsNews>,
   limitMs: number,
-): ProcessListing<undefined> {
+  threads?: number,
+): ProcessListing<GpujsTarget> {
   for (const heard of news) {
-    if (heard.kind === 'package') return { targets: [targetOf(heard)] };
+    if (heard.kind === 'package') return { targets: [targetOf(heard, threads)] };
     const unavailable = packageProblem(heard.isMissing, clip(heard.problem, 160));
     return { targets: [], unavailable };
   }
@@ -35,17 +43,17 @@ export function listingOf(
   return { targets: [], unavailable: `the npm package gpu.js ${reason}` };
 }
 
-function targetOf({
-  version,
-  modes,
-}: Extract<GpujsNews, { readonly kind: 'package' }>): ListedTarget<undefined> {
-  const threads = availableParallelism();
+function targetOf(
+  { version, modes }: Extract<GpujsNews, { readonly kind: 'package' }>,
+  threads: number | undefined,
+): ListedTarget<GpujsTarget> {
+  const count = threadsFor(threads);
   const info: DeviceInfo = {
     id: 'gpujs',
-    name: `gpu.js ${version}, ${threads} thread${threads === 1 ? '' : 's'}`,
+    name: `gpu.js ${version}, ${count} thread${count === 1 ? '' : 's'}`,
     tableSlots: TABLE_SLOTS,
     rollsNonce: false,
-    threads,
+    threads: count,
     processor: 'cpu',
     isLastResort: true,
     details: [
@@ -53,11 +61,14 @@ function targetOf({
       `modes: ${modes.join(', ')} (not here: ${MODES.filter((mode) => !modes.includes(mode)).join(', ') || 'none'})`,
     ],
   };
-  const machine = [process.arch, cpus()[0]?.model.trim() ?? '', `${threads} threads`];
+  const machine = [process.arch, cpus()[0]?.model.trim() ?? ''];
   const program = [`gpu.js ${version}`, `node ${process.versions.node}`, `kernels ${KERNELS}`];
   return {
     info,
-    target: undefined,
-    choiceKey: async () => [...program, ...machine, modes.join(',')].join(' | '),
+    target: { threads },
+    choiceKey: async (intensity) => {
+      const lanes = `${threadsFor(threads, intensity)} threads`;
+      return [...program, ...machine, lanes, modes.join(',')].join(' | ');
+    },
   };
 }

@@ -1,15 +1,16 @@
 /** Opens the device: chooses a mode of gpu.js and makes a device of its lanes. */
-import { availableParallelism } from 'node:os';
 import type { DeviceInfo } from '../driver.ts';
 import { HasherDevice } from '../hasher-device.ts';
 import type { OpenedDevice, OpenHooks, OpenRequest } from '../process/child-main.ts';
+import { threadsFor } from '../threads.ts';
 import { LaneHasher, TABLE_SLOTS } from './hasher.ts';
 import { type Lane, LocalLane, ThreadLane } from './lane.ts';
+import type { GpujsTarget } from './listing.ts';
 import { computesOnCores, openChainKernel } from './modes.ts';
 import { type Gpujs, type Mode, missingFor } from './package.ts';
 import { tune } from './tune.ts';
 
-export type OpenGpujsRequest = Omit<OpenRequest<unknown>, 'target'>;
+export type OpenGpujsRequest = OpenRequest<GpujsTarget>;
 
 /** Rejects as `tune` does. */
 export async function openGpujs(
@@ -17,8 +18,8 @@ export async function openGpujs(
   hooks: OpenHooks,
   gpujs: Gpujs,
 ): Promise<OpenedDevice> {
-  const { info, batchMs, intensity = 100 } = request;
-  const threads = Math.max(1, Math.round((availableParallelism() * intensity) / 100));
+  const { target, info, batchMs, intensity } = request;
+  const threads = threadsFor(target.threads, intensity);
   const { lanes, choice } = await tune(request, hooks, {
     missingFor: (mode) => missingFor(mode, gpujs),
     openLanes: (mode) => openLanes(mode, threads, gpujs),
@@ -30,9 +31,7 @@ export async function openGpujs(
     batchMs,
     granule,
     leastBatch: granule,
-  });
-  void hasher.lost.then((error) => {
-    if (error?.detail.code === 'lost') device.markLost(error.detail.reason);
+    lost: hasher.lost,
   });
   return { device, choice };
 }

@@ -6,7 +6,10 @@
 import { createRequire } from 'node:module';
 import { errorText } from '../../src/util/errors.ts';
 
-/** What 2.24.1 can compute with outside a browser, the best guess first. */
+/**
+ * What 2.24.1 knows outside a browser, the best guess first. `webgpu` needs a `navigator.gpu`, which Node does
+ * not have yet, and `headlessgl` the package `gl`, built.
+ */
 export const MODES = ['cpu', 'webasm', 'webgpu', 'headlessgl'] as const;
 export type Mode = (typeof MODES)[number];
 

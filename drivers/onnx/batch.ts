@@ -3,11 +3,11 @@
  * nobody has, computes them and puts their hashes in their places.
  */
 
-/** Words at the start: next input, aborted, inputs, runs done. */
+/** Words at the start: next input, aborted, inputs, signs of life. */
 const NEXT = 0;
 const ABORTED = 1;
 const COUNT = 2;
-const RUNS = 3;
+const SIGNS = 3;
 const HEAD_WORDS = 4;
 
 export class Batch {
@@ -28,14 +28,20 @@ export class Batch {
     return batch;
   }
 
-  /** Runs that lanes have done: shows that they are alive. */
-  get runs(): number {
-    return Atomics.load(this.#head, RUNS);
+  /** Grows with each run that ends, and while a lane rests: shows that lanes are alive. */
+  get signs(): number {
+    return Atomics.load(this.#head, SIGNS);
+  }
+
+  /** There is nothing to claim any more. */
+  get isOver(): boolean {
+    const next = Atomics.load(this.#head, NEXT);
+    return this.#isAborted || next >= this.#head[COUNT]!;
   }
 
   /** Takes up to `most` inputs; undefined when none is left or the batch was aborted. */
   claim(most: number): { readonly first: number; readonly count: number } | undefined {
-    if (Atomics.load(this.#head, ABORTED) !== 0) return undefined;
+    if (this.#isAborted) return undefined;
     const first = Atomics.add(this.#head, NEXT, most);
     const left = this.#head[COUNT]! - first;
     return left <= 0 ? undefined : { first, count: Math.min(most, left) };
@@ -55,13 +61,17 @@ export class Batch {
     this.#bytes.set(powHash, 32 * (this.#head[COUNT]! + index));
   }
 
-  endRun(): void {
-    Atomics.add(this.#head, RUNS, 1);
+  sign(): void {
+    Atomics.add(this.#head, SIGNS, 1);
   }
 
   /** 32 bytes for each input; whole once every lane is done with the batch. */
   get powHashes(): Uint8Array {
     return this.#bytes.subarray(32 * this.#head[COUNT]!);
+  }
+
+  get #isAborted(): boolean {
+    return Atomics.load(this.#head, ABORTED) !== 0;
   }
 
   get #bytes(): Uint8Array {

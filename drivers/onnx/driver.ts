@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import type { Driver } from '../driver.ts';
 import { askProcess } from '../process/ask-process.ts';
 import {
+  type ListedTarget,
   ProcessDriver,
   type ProcessListing,
   type TuningOptions,
@@ -34,7 +35,7 @@ export interface OnnxDriverParts {
 const SILENCE_MS = 30_000;
 const LIST_MS = 15_000;
 /** What the WebGPU provider prints whenever it is used. */
-const CHATTER = /artificially reduced|^\s*at |^\s*$/;
+const CHATTER = /artificially reduced/;
 
 /** The program; the same text from the sources and in what is built. */
 const ONNX_PROCESS = new URL(
@@ -83,9 +84,9 @@ async function list(
     backends,
     threads ?? availableParallelism(),
   );
-  const targets = devices.map(({ provider, info }) => {
+  const targets = devices.map(({ provider, info }): ListedTarget<OnnxTarget> => {
     const target: OnnxTarget = { provider, options, threads };
-    return { info, target, choiceKey: async () => choiceKey(version, target) };
+    return { info, target, choiceKey: async (intensity) => choiceKey(version, target, intensity) };
   });
   return { targets, ...rest };
 }

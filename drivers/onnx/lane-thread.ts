@@ -20,13 +20,15 @@ async function answer(request: LaneRequest): Promise<LaneReply> {
     switch (request.kind) {
       case 'open':
         await lane.open(request.plan);
-        return { id };
+        break;
       case 'run':
-        await lane.run(request.matrices, request.memory);
-        return { id };
-      case 'place':
-        return { id, placement: await lane.place(request.plan, request.matrices) };
+        await lane.run(request.matrices, request.memory, request.intensity);
+        break;
+      case 'record':
+        await lane.record(request.plan, request.matrices, request.filePrefix);
+        break;
     }
+    return { id };
   } catch (error) {
     return { id, failure: errorText(error) };
   }

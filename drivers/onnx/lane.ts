@@ -3,14 +3,11 @@
  * CPU there is a lane for each core, each with a single thread: two lanes are half as fast again as one
  * session with two threads. Other providers have one lane.
  */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { SEQUENCE_LENGTH, SLICES } from '../../src/tensority/params.ts';
 import { sliceSequence } from '../../src/tensority/reference.ts';
+import { type Clock, systemClock } from '../../src/util/clock.ts';
 import { Batch } from './batch.ts';
 import { hashOfSum, hashOfWords } from './finish.ts';
-import { type Placement, parseProfile } from './placement.ts';
 import type { OnnxRuntime, OnnxSession, SessionSettings } from './runtime.ts';
 
 /** What a lane is to compute with. Plain data. */
@@ -20,34 +17,48 @@ export interface LanePlan {
   /** Hashes of a run. */
   readonly hashes: number;
   readonly finish: 'words' | 'sum';
-  /** 1 … 100 %: after each run it rests (100 − i) / i of the time that the run took. */
-  readonly intensity: number;
 }
 
 export interface Lane {
+  /** Resolves if the lane cannot be used any more, also while it has nothing to do; never after `close`. */
+  readonly ended: Promise<LaneEnded>;
   /** Takes another plan; the session of the one before is released. Rejects with the runtime's error. */
   open(plan: LanePlan): Promise<void>;
   /**
    * Computes inputs of the batch until none is left. `matrices`: 16 MiB, each byte XOR 0x80, in memory
    * that all lanes share. Calls queue up. Rejects with the runtime's error.
+   *
+   * `intensity`, 1 … 100 % (default 100): a run begins no sooner than (100 − i) / i of the time that the
+   * last one took after its end, so that a result never waits for a rest. The end of the batch ends it.
    */
-  run(matrices: Uint8Array, memory: SharedArrayBuffer): Promise<void>;
-  /** What computes which operators of a plan, found out by one recorded run on zeros. */
-  place(plan: LanePlan, matrices: Uint8Array): Promise<Placement>;
+  run(matrices: Uint8Array, memory: SharedArrayBuffer, intensity?: number): Promise<void>;
+  /** One run of a plan on zeros, which the runtime records in a file whose path begins with `filePrefix`. */
+  record(plan: LanePlan, matrices: Uint8Array, filePrefix: string): Promise<void>;
   /** What is pending may never settle after that. */
   close(): Promise<void>;
 }
 
+/** What a lane rejects with, from then on, if it cannot be used any more. */
+export class LaneEnded extends Error {}
+
+/** Of a rest: nobody who ends it waits longer. */
+const REST_SLICE_MS = 10;
+
 /** A lane in the thread that calls it, which each run blocks. */
 export class LocalLane implements Lane {
+  /** Its thread is the caller's. */
+  readonly ended: Promise<LaneEnded> = new Promise(() => {});
   readonly #load: () => Promise<OnnxRuntime>;
+  readonly #clock: Clock;
   #runtime: Promise<OnnxRuntime> | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #session: OnnxSession | undefined;
   #plan: LanePlan | undefined;
+  #restUntil = 0;
 
-  constructor(load: () => Promise<OnnxRuntime>) {
+  constructor(load: () => Promise<OnnxRuntime>, clock: Clock = systemClock) {
     this.#load = load;
+    this.#clock = clock;
   }
 
   open(plan: LanePlan): Promise<void> {
@@ -60,24 +71,20 @@ export class LocalLane implements Lane {
     });
   }
 
-  run(matrices: Uint8Array, memory: SharedArrayBuffer): Promise<void> {
-    return this.#inTurn(() => this.#run(matrices, new Batch(memory)));
+  run(matrices: Uint8Array, memory: SharedArrayBuffer, intensity = 100): Promise<void> {
+    return this.#inTurn(() => this.#run(matrices, new Batch(memory), intensity));
   }
 
-  place(plan: LanePlan, matrices: Uint8Array): Promise<Placement> {
+  record(plan: LanePlan, matrices: Uint8Array, filePrefix: string): Promise<void> {
     return this.#inTurn(async () => {
-      const folder = await mkdtemp(join(tmpdir(), 'onnx-profile-'));
+      const recording = { enableProfiling: true, profileFilePrefix: filePrefix };
+      const settings = { ...plan.settings, ...recording };
+      const session = await this.#openSession({ ...plan, settings });
       try {
-        const profileFilePrefix = join(folder, 'run');
-        const settings = { ...plan.settings, enableProfiling: true, profileFilePrefix };
-        const session = await this.#openSession({ ...plan, settings });
         await session.run(matrices, emptySequences(plan.hashes));
         session.endProfiling();
-        await session.release();
-        const [file] = await readdir(folder);
-        return parseProfile(await readFile(join(folder, file ?? ''), 'utf8'));
       } finally {
-        await rm(folder, { recursive: true, force: true });
+        await session.release();
       }
     });
   }
@@ -94,16 +101,17 @@ export class LocalLane implements Lane {
     return (await this.#runtime).open(model, settings);
   }
 
-  async #run(matrices: Uint8Array, batch: Batch): Promise<void> {
+  async #run(matrices: Uint8Array, batch: Batch, intensity: number): Promise<void> {
     const session = this.#session;
     const plan = this.#plan;
     if (session === undefined || plan === undefined) throw new Error('the lane has no session');
-    const { hashes, finish, intensity } = plan;
+    const { hashes, finish } = plan;
     const hashOf = finish === 'sum' ? hashOfSum : hashOfWords;
     for (;;) {
+      await this.#rest(batch);
       const part = batch.claim(hashes);
       if (part === undefined) return;
-      const started = performance.now();
+      const started = this.#clock.now();
       const sequences = emptySequences(hashes);
       for (let i = 0; i < part.count; i++) {
         const headerHash = batch.input(part.first + i);
@@ -113,8 +121,19 @@ export class LocalLane implements Lane {
       }
       const output = await session.run(matrices, sequences);
       for (let i = 0; i < part.count; i++) batch.put(part.first + i, hashOf(output, i));
-      batch.endRun();
-      if (intensity < 100) await rest((performance.now() - started) * (100 / intensity - 1));
+      batch.sign();
+      const ended = this.#clock.now();
+      this.#restUntil = ended + (ended - started) * (100 / intensity - 1);
+    }
+  }
+
+  /** Until the next run may begin, or the batch has none for it. */
+  async #rest(batch: Batch): Promise<void> {
+    for (;;) {
+      const leftMs = this.#restUntil - this.#clock.now();
+      if (leftMs <= 0 || batch.isOver) return;
+      await this.#clock.sleep(Math.min(leftMs, REST_SLICE_MS));
+      batch.sign();
     }
   }
 
@@ -127,10 +146,4 @@ export class LocalLane implements Lane {
 
 function emptySequences(hashes: number): Int32Array {
   return new Int32Array(hashes * SLICES * SEQUENCE_LENGTH);
-}
-
-function rest(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

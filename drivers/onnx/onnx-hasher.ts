@@ -17,13 +17,15 @@ import type { Clock } from '../../src/util/clock.ts';
 import { createDeferred } from '../../src/util/deferred.ts';
 import { errorText } from '../../src/util/errors.ts';
 import { Batch } from './batch.ts';
-import type { Lane } from './lane.ts';
+import { type Lane, LaneEnded } from './lane.ts';
 import type { Tables } from './tables.ts';
 
 export interface OnnxHasherOptions {
   readonly maxBatch: number;
   /** Without a run that ends for so long, while there is something to do, it is lost. */
   readonly silenceMs: number;
+  /** 1 … 100 % (default 100): of the time; for the rest of it the lanes rest, which is no silence. */
+  readonly intensity?: number;
 }
 
 export interface OnnxHasherParts {
@@ -43,9 +45,9 @@ export class OnnxHasher implements BatchHasher {
   /** Aborts with the `HasherError` when it is closed or lost. */
   readonly #gone = new AbortController();
   readonly #batches = new Set<Batch>();
-  /** Of batches that are done. */
-  #runs = 0;
-  #isStuck = false;
+  /** Signs of life in batches that are done. */
+  #signs = 0;
+  #isBroken = false;
 
   constructor(options: OnnxHasherOptions, parts: OnnxHasherParts) {
     this.maxBatch = options.maxBatch;
@@ -54,11 +56,12 @@ export class OnnxHasher implements BatchHasher {
     const lost = createDeferred<HasherError | undefined>();
     this.lost = lost.promise;
     this.#resolveLost = lost.resolve;
+    for (const lane of parts.lanes) void lane.ended.then((error) => this.#endBy(error));
   }
 
-  /** It is lost because a run does not end: its thread cannot be used any more. */
-  get isStuck(): boolean {
-    return this.#isStuck;
+  /** A lane cannot be used any more, by another hasher either: a run does not end, or its thread has. */
+  get isBroken(): boolean {
+    return this.#isBroken;
   }
 
   async loadSeed(seed: Seed, table: MatrixTable, signal?: AbortSignal): Promise<void> {
@@ -84,7 +87,8 @@ export class OnnxHasher implements BatchHasher {
     const batch = Batch.of(headerHashes);
     const abort = (): void => batch.abort();
     signal?.addEventListener('abort', abort);
-    const runs = lanes.map((lane) => lane.run(table.slot, batch.memory));
+    const { intensity } = this.#options;
+    const runs = lanes.map((lane) => lane.run(table.slot, batch.memory, intensity));
     // Whatever becomes of this call, lanes read the table until they are done.
     void Promise.allSettled(runs).then(() => table.release());
     this.#batches.add(batch);
@@ -94,11 +98,11 @@ export class OnnxHasher implements BatchHasher {
       await untilAbort(Promise.all(runs), this.#gone.signal);
     } catch (error) {
       this.#gone.signal.throwIfAborted();
-      throw this.#end(errorText(error));
+      throw this.#endBy(error);
     } finally {
       watching.abort();
       this.#batches.delete(batch);
-      this.#runs += batch.runs;
+      this.#signs += batch.signs;
       signal?.removeEventListener('abort', abort);
     }
     signal?.throwIfAborted();
@@ -113,17 +117,23 @@ export class OnnxHasher implements BatchHasher {
   /** Ends the hasher if nothing is done, for this call or for those before it. */
   async #watch(done: AbortSignal): Promise<void> {
     const { silenceMs } = this.#options;
-    for (let before = this.#runsSoFar(); ; before = this.#runsSoFar()) {
+    for (let before = this.#signsSoFar(); ; before = this.#signsSoFar()) {
       await this.#parts.clock.sleep(silenceMs, done);
       if (done.aborted || this.#gone.signal.aborted) return;
-      if (this.#runsSoFar() === before) break;
+      if (this.#signsSoFar() === before) break;
     }
-    this.#isStuck = true;
+    this.#isBroken = true;
     this.#end(`no run ended for ${Math.round(silenceMs / 1000)} s`);
   }
 
-  #runsSoFar(): number {
-    return [...this.#batches].reduce((sum, batch) => sum + batch.runs, this.#runs);
+  #signsSoFar(): number {
+    return [...this.#batches].reduce((sum, batch) => sum + batch.signs, this.#signs);
+  }
+
+  /** Ends it with the error of a lane. */
+  #endBy(error: unknown): unknown {
+    this.#isBroken ||= error instanceof LaneEnded;
+    return this.#end(errorText(error));
   }
 
   /** Ends it once: by `close` without a reason, or as it was lost. Returns the error of later calls. */

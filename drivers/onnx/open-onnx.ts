@@ -2,22 +2,22 @@
  * The door to a provider of ONNX Runtime: finds the kernel that is fastest on it, and gives an open
  * device. Runs inside the device's own process; tests hand it lanes of their own.
  */
-import { availableParallelism } from 'node:os';
 import type { TableProvider } from '../../src/tensority/table.ts';
 import { type Clock, endsWithin, systemClock } from '../../src/util/clock.ts';
 import { clip, errorText } from '../../src/util/errors.ts';
 import { type DeviceInfo, DriverError } from '../driver.ts';
 import { HasherDevice } from '../hasher-device.ts';
 import type { KernelChoice, KernelReport } from '../kernel-choice.ts';
+import { threadsFor } from '../threads.ts';
 import { KernelTest } from './kernel-test.ts';
 import { kernelNamed, kernelsFor, modelOf, type OnnxKernel } from './kernels.ts';
-import type { Lane, LanePlan } from './lane.ts';
+import { type Lane, LaneEnded, type LanePlan } from './lane.ts';
 import { OnnxHasher } from './onnx-hasher.ts';
-import { placementText } from './placement.ts';
+import { placementOf, placementText } from './placement.ts';
 import { providerTitle } from './providers.ts';
 import { type OnnxOption, settingsFor } from './session-settings.ts';
 import { createTables, type Tables } from './tables.ts';
-import { type Tuned, tune } from './tune.ts';
+import { tune } from './tune.ts';
 
 /** What leads to a device. */
 export interface OnnxTarget {
@@ -80,9 +80,10 @@ export async function openOnnxDevice(
   checkOptions(options);
   options.signal?.throwIfAborted();
   const kernels = wantedKernels(options);
-  const count = isCpu(options) ? laneCount(options) : 1;
-  const lanes = Array.from({ length: count }, (_v, index) => parts.createLane(index));
+  const count = isCpu(options) ? threadsFor(options.target.threads, options.intensity) : 1;
+  const lanes: Lane[] = [];
   try {
+    while (lanes.length < count) lanes.push(parts.createLane(lanes.length));
     return await openOn({ lanes, kernels, tables: parts.tables, clock, silenceMs }, options);
   } catch (error) {
     // One that does not come back does not close either.
@@ -115,7 +116,6 @@ async function openOn(
     settings: settingsFor(target.provider, kernel, target.options),
     hashes: kernel.hashes,
     finish: kernel.finish,
-    intensity: isCpu(options) ? 100 : (options.intensity ?? 100),
   });
   const { onTry = (): void => {}, onReport = (): void => {} } = options;
   const tuned = await tune(
@@ -126,13 +126,18 @@ async function openOn(
   const placed: string[] = [];
   if (!isCpu(options)) {
     const { seed } = await prepareTest();
-    const text = placeText(kernel, { lane: lanes[0]!, plan: planOf(kernel), tables, seed });
-    placed.push(await within(text, silenceMs, clock));
+    // It runs once more, and may end this process again.
+    onTry(kernel.name);
+    const [lane] = lanes;
+    const ground = { lane: lane!, plan: planOf(kernel), tables, seed, silenceMs, clock };
+    placed.push(await placeText(kernel, ground));
   }
   signal?.throwIfAborted();
   const granule = kernel.hashes * lanes.length;
+  // Of the CPU it is the number of lanes.
+  const intensity = isCpu(options) ? 100 : (options.intensity ?? 100);
   const hasher = new OnnxHasher(
-    { maxBatch: maxBatchOf(tuned, granule), silenceMs },
+    { maxBatch: maxBatchOf((tuned.msPerHash * 100) / intensity, granule), silenceMs, intensity },
     { lanes, tables, clock },
   );
   const device = new HasherDevice(hasher, {
@@ -140,9 +145,7 @@ async function openOn(
     batchMs,
     granule,
     leastBatch: granule,
-  });
-  void hasher.lost.then((error) => {
-    if (error?.detail.code === 'lost') device.markLost(error.detail.reason, { cause: error });
+    lost: hasher.lost,
   });
   return { device, choice: { kernel: kernel.name, msPerHash } };
 }
@@ -198,31 +201,41 @@ interface PlaceParts {
   readonly plan: LanePlan;
   readonly tables: Tables;
   readonly seed: Uint8Array;
+  readonly silenceMs: number;
+  readonly clock: Clock;
 }
 
-/** Where the operators of a kernel run, for people. Never rejects. */
+/** Where the operators of a kernel run, for people. Rejects `lost` if the run does not come back. */
 async function placeText(
   kernel: OnnxKernel,
-  { lane, plan, tables, seed }: PlaceParts,
+  { lane, plan, tables, seed, silenceMs, clock }: PlaceParts,
 ): Promise<string> {
   // The session would not have opened otherwise.
   if (!kernel.hasFallback) return 'every operator of the model on the provider, none on the cpu';
+  const table = tables.use(seed);
   try {
-    const table = tables.use(seed);
-    const placement = await lane.place(plan, table.slot);
-    table.release();
+    const placement = await placementOf((filePrefix) =>
+      within(lane.record(plan, table.slot, filePrefix), silenceMs, clock),
+    );
     return placementText(placement);
   } catch (error) {
+    if (error instanceof DriverError) throw error;
+    if (error instanceof LaneEnded) {
+      throw new DriverError({ code: 'lost', reason: error.message }, { cause: error });
+    }
     return `which operators run on the cpu is not known: ${clip(errorText(error))}`;
+  } finally {
+    table.release();
   }
 }
 
-async function within(text: Promise<string>, ms: number, clock: Clock): Promise<string> {
-  if (await endsWithin(text, ms, clock)) return text;
+async function within<T>(work: Promise<T>, ms: number, clock: Clock): Promise<T> {
+  if (await endsWithin(work, ms, clock)) return work;
   throw new DriverError({ code: 'lost', reason: `no run ended for ${Math.round(ms / 1000)} s` });
 }
 
-function maxBatchOf({ msPerHash }: Tuned, granule: number): number {
+/** `msPerHash`: with the rests. */
+function maxBatchOf(msPerHash: number, granule: number): number {
   const fitting = Math.min(MOST_MAX_BATCH, Math.floor(CALL_MS / msPerHash));
   // Two hashes at least: exchanged results show only then.
   return Math.max(2, granule, fitting - (fitting % granule));
@@ -230,11 +243,6 @@ function maxBatchOf({ msPerHash }: Tuned, granule: number): number {
 
 function isCpu({ target }: OnnxOpenOptions): boolean {
   return target.provider === 'cpu';
-}
-
-function laneCount({ target, intensity = 100 }: OnnxOpenOptions): number {
-  const cores = target.threads ?? availableParallelism();
-  return Math.max(1, Math.round((cores * intensity) / 100));
 }
 
 function checkOptions({

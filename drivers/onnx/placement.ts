@@ -1,4 +1,7 @@
 /** Which provider computed which operators, from the record of a run that ONNX Runtime writes. */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 /** Operators and how many nodes of each, by provider: `{ CPUExecutionProvider: { Loop: 1 } }`. */
 export type Placement = Readonly<Record<string, Readonly<Record<string, number>>>>;
@@ -7,6 +10,24 @@ interface ProfileEvent {
   readonly cat?: unknown;
   readonly name?: unknown;
   readonly args?: { readonly op_name?: unknown; readonly provider?: unknown };
+}
+
+/**
+ * The placement in the record that `record` has written in a file whose path begins with `filePrefix`.
+ * Rejects with what it rejects with, or if there is no record that can be read.
+ */
+export async function placementOf(
+  record: (filePrefix: string) => Promise<void>,
+): Promise<Placement> {
+  const folder = await mkdtemp(join(tmpdir(), 'onnx-profile-'));
+  try {
+    await record(join(folder, 'run'));
+    const [file] = await readdir(folder);
+    if (file === undefined) throw new Error('the runtime wrote no record of the run');
+    return parseProfile(await readFile(join(folder, file), 'utf8'));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** Nodes that ran several times, as in a loop, count once. Throws what `JSON.parse` throws. */

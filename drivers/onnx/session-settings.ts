@@ -16,9 +16,15 @@ export interface OnnxOption {
 }
 
 type OptionValue = string | number | boolean | readonly string[];
-type OptionType = 'text' | 'number' | 'true or false' | 'a list of texts';
+/** A list: one of these texts. */
+type OptionType =
+  | 'text'
+  | 'a whole number'
+  | 'true or false'
+  | 'a list of texts'
+  | readonly string[];
 
-const FIELD = 'onnx option';
+const FIELD = 'onnx-option';
 
 /** What the package's binding reads; a key that is not here would be passed over without a word. */
 const PROVIDER_KEYS: Readonly<Record<string, Readonly<Record<string, OptionType>>>> = {
@@ -33,36 +39,43 @@ const PROVIDER_KEYS: Readonly<Record<string, Readonly<Record<string, OptionType>
     enableRobustness: 'true or false',
     forceCpuNodeNames: 'a list of texts',
   },
-  cuda: { deviceId: 'number' },
-  tensorrt: { deviceId: 'number' },
-  dml: { deviceId: 'number' },
-  coreml: { coreMlFlags: 'number' },
+  cuda: { deviceId: 'a whole number' },
+  tensorrt: { deviceId: 'a whole number' },
+  dml: { deviceId: 'a whole number' },
+  coreml: { coreMlFlags: 'a whole number' },
   qnn: { backendType: 'text', backendPath: 'text', enableFp16Precision: 'true or false' },
 };
 
 const SESSION_KEYS: Readonly<Record<string, OptionType>> = {
-  intraOpNumThreads: 'number',
-  interOpNumThreads: 'number',
-  graphOptimizationLevel: 'text',
+  intraOpNumThreads: 'a whole number',
+  interOpNumThreads: 'a whole number',
+  graphOptimizationLevel: ['disabled', 'basic', 'extended', 'layout', 'all'],
   enableCpuMemArena: 'true or false',
   enableMemPattern: 'true or false',
-  executionMode: 'text',
-  optimizedModelFilePath: 'text',
+  executionMode: ['sequential', 'parallel'],
   logId: 'text',
-  logSeverityLevel: 'number',
-  logVerbosityLevel: 'number',
+  logSeverityLevel: 'a whole number',
 };
 
-/** Ours alone: a kernel's name says what they are set to. */
-const RESERVED = ['disable_cpu_ep_fallback', 'executionProviders', 'extra'];
+/**
+ * Ours alone: a kernel's name says what they are set to, and every lane of every kernel would write to one
+ * file, or end the process if it cannot.
+ */
+const RESERVED = [
+  'disable_cpu_ep_fallback',
+  'executionProviders',
+  'extra',
+  'optimizedModelFilePath',
+];
 
 /**
  * Reads texts like `webgpu.validationMode=full`, `cuda.deviceId=1`, `session.intraOpNumThreads=2`; a
  * session key in lower case, like `session.disable_prepacking=1`, is a configuration entry of ONNX
- * Runtime. Throws an `InputError`.
+ * Runtime. Of two for one key the last one holds. Throws an `InputError`.
  */
 export function parseOnnxOptions(texts: readonly string[]): readonly OnnxOption[] {
-  return texts.map((text) => {
+  const options = new Map<string, OnnxOption>();
+  for (const text of texts) {
     const parts = /^([a-z]+)\.([A-Za-z][\w.]*)=(.*)$/s.exec(text);
     const [, scope = '', key = '', shown = ''] = parts ?? [];
     const scopes = ['session', ...PROVIDER_NAMES];
@@ -76,12 +89,14 @@ export function parseOnnxOptions(texts: readonly string[]): readonly OnnxOption[
     if (RESERVED.includes(key)) {
       throw new InputError(
         FIELD,
-        `another key than ${key}, which is set for each kernel`,
+        `another key than ${key}, which cannot be set by hand`,
         `"${text}"`,
       );
     }
-    return { scope, key, value: readValue(text, typeOf(scope, key, text), shown) };
-  });
+    const value = readValue(text, typeOf(scope, key, text), shown);
+    options.set(`${scope}.${key}`, { scope, key, value });
+  }
+  return [...options.values()];
 }
 
 /** What a session for `kernel` is opened with. */
@@ -98,7 +113,7 @@ export function settingsFor(
   const ofProvider: Record<string, OptionValue> = {};
   for (const { scope, key, value } of options) {
     if (scope === provider) ofProvider[key] = value;
-    else if (scope === 'session' && key in SESSION_KEYS) own[key] = value;
+    else if (scope === 'session' && Object.hasOwn(SESSION_KEYS, key)) own[key] = value;
     else if (scope === 'session') config[key] = String(value);
   }
   return {
@@ -123,7 +138,7 @@ function typeOf(scope: string, key: string, text: string): OptionType {
   const names = Object.keys(keys);
   const expected =
     names.length === 0
-      ? `no option, as ${scope} has none`
+      ? `another provider, as ${scope} has no options`
       : `one of ${names.map((name) => `${scope}.${name}`).join(', ')}`;
   throw new InputError(
     FIELD,
@@ -133,10 +148,16 @@ function typeOf(scope: string, key: string, text: string): OptionType {
 }
 
 function readValue(text: string, type: OptionType, shown: string): OptionValue {
+  if (typeof type !== 'string') {
+    if (type.includes(shown)) return shown;
+    throw new InputError(FIELD, `${oneOf(type)} after the =`, `"${text}"`);
+  }
   if (shown === '') throw new InputError(FIELD, `${type} after the =`, `"${text}"`);
   if (type === 'text') return shown;
   const value = parsed(shown);
-  if (type === 'number' && typeof value === 'number') return value;
+  if (type === 'a whole number' && Number.isSafeInteger(value) && Number(value) >= 0) {
+    return Number(value);
+  }
   if (type === 'true or false' && typeof value === 'boolean') return value;
   if (type === 'a list of texts' && isTexts(value)) return value;
   const expected = type === 'a list of texts' ? `${type} like ["a","b"]` : type;

@@ -2,9 +2,8 @@
 import { Worker } from 'node:worker_threads';
 import { createDeferred, type Deferred } from '../../src/util/deferred.ts';
 import { errorText } from '../../src/util/errors.ts';
-import type { Lane, LanePlan } from './lane.ts';
+import { type Lane, LaneEnded, type LanePlan } from './lane.ts';
 import type { LaneReply, LaneRequest } from './lane-messages.ts';
-import type { Placement } from './placement.ts';
 
 type Unnumbered<T> = T extends { readonly id: number } ? Omit<T, 'id'> : never;
 
@@ -15,13 +14,19 @@ const THREAD_FILE = new URL(
 );
 
 export class ThreadLane implements Lane {
+  readonly ended: Promise<LaneEnded>;
+  readonly #resolveEnded: (error: LaneEnded) => void;
   readonly #worker: Worker;
   readonly #pending = new Map<number, Deferred<LaneReply>>();
   #lastId = 0;
   #end: Error | undefined;
 
-  constructor(index: number) {
-    this.#worker = new Worker(THREAD_FILE, {
+  /** `file`: what runs in the thread. */
+  constructor(index: number, file: URL = THREAD_FILE) {
+    const ended = createDeferred<LaneEnded>();
+    this.ended = ended.promise;
+    this.#resolveEnded = ended.resolve;
+    this.#worker = new Worker(file, {
       name: `onnx ${index}`,
       // The process's own may not suit a thread that runs a file.
       execArgv: [],
@@ -29,8 +34,8 @@ export class ThreadLane implements Lane {
       resourceLimits: { maxYoungGenerationSizeMb: 2 },
     });
     this.#worker.on('message', (reply: LaneReply) => this.#settle(reply));
-    this.#worker.on('error', (error) => this.#fail(`thread ${index}: ${errorText(error)}`));
-    this.#worker.on('exit', (code) => this.#fail(`thread ${index} ended with code ${code}`));
+    this.#worker.on('error', (error) => this.#die(`thread ${index}: ${errorText(error)}`));
+    this.#worker.on('exit', (code) => this.#die(`thread ${index} ended with code ${code}`));
     this.#worker.unref();
   }
 
@@ -38,20 +43,20 @@ export class ThreadLane implements Lane {
     await this.#ask({ kind: 'open', plan });
   }
 
-  async run(matrices: Uint8Array, memory: SharedArrayBuffer): Promise<void> {
-    await this.#ask({ kind: 'run', matrices, memory });
+  async run(matrices: Uint8Array, memory: SharedArrayBuffer, intensity?: number): Promise<void> {
+    await this.#ask({ kind: 'run', matrices, memory, intensity });
   }
 
-  async place(plan: LanePlan, matrices: Uint8Array): Promise<Placement> {
-    return (await this.#ask({ kind: 'place', plan, matrices })).placement ?? {};
+  async record(plan: LanePlan, matrices: Uint8Array, filePrefix: string): Promise<void> {
+    await this.#ask({ kind: 'record', plan, matrices, filePrefix });
   }
 
   async close(): Promise<void> {
-    this.#fail('it was closed');
+    this.#fail(new Error('it was closed'));
     await this.#worker.terminate();
   }
 
-  async #ask(request: Unnumbered<LaneRequest>): Promise<LaneReply> {
+  async #ask(request: Unnumbered<LaneRequest>): Promise<void> {
     if (this.#end !== undefined) throw this.#end;
     const id = ++this.#lastId;
     const answer = createDeferred<LaneReply>();
@@ -61,7 +66,6 @@ export class ThreadLane implements Lane {
     this.#worker.postMessage({ ...request, id });
     const reply = await answer.promise;
     if (reply.failure !== undefined) throw new Error(reply.failure);
-    return reply;
   }
 
   #settle(reply: LaneReply): void {
@@ -70,8 +74,15 @@ export class ThreadLane implements Lane {
     if (this.#pending.size === 0) this.#worker.unref();
   }
 
-  #fail(reason: string): void {
-    this.#end ??= new Error(reason);
+  #die(reason: string): void {
+    if (this.#end !== undefined) return;
+    const error = new LaneEnded(reason);
+    this.#resolveEnded(error);
+    this.#fail(error);
+  }
+
+  #fail(error: Error): void {
+    this.#end ??= error;
     for (const answer of this.#pending.values()) answer.reject(this.#end);
     this.#pending.clear();
   }

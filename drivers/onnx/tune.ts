@@ -8,9 +8,9 @@ import { type Clock, endsWithin } from '../../src/util/clock.ts';
 import { clip, errorText } from '../../src/util/errors.ts';
 import { DriverError } from '../driver.ts';
 import type { KernelChoice, KernelReport } from '../kernel-choice.ts';
-import { type KernelTest, WrongHash } from './kernel-test.ts';
+import { type Checked, type KernelTest, WrongHash } from './kernel-test.ts';
 import { familyOf, type OnnxKernel } from './kernels.ts';
-import type { Lane, LanePlan } from './lane.ts';
+import { type Lane, LaneEnded, type LanePlan } from './lane.ts';
 import { OnnxHasher } from './onnx-hasher.ts';
 import type { Tables } from './tables.ts';
 
@@ -50,18 +50,32 @@ const MOST_GRANULES = 64;
 
 /**
  * The fastest kernel that is right, with its sessions open. Rejects `self-test` if one was wrong and
- * none right, `unsupported` if none ran, `lost` if one did not come back, or with the signal's reason.
+ * none right, `unsupported` if none ran, `lost` if one did not come back or ended its thread, or with
+ * the signal's reason. After `lost` the kernel that was tried last is to blame.
  */
 export async function tune(options: TuneOptions, parts: TuneParts): Promise<Tuned> {
   const { kernels, remembered } = options;
   const run = new Tuning(options, parts);
   const known = kernels.find(({ name }) => name === remembered?.kernel);
-  if (known !== undefined) {
-    const tested = await run.attempt(known, remembered?.msPerHash);
+  const isTested = known !== undefined && remembered !== undefined && mayStay(remembered, options);
+  if (isTested) {
+    const tested = await run.attempt(known, remembered.msPerHash);
     if (tested !== undefined) return tested;
   }
-  for (const kernel of kernels) if (kernel !== known) await run.attempt(kernel);
+  for (const kernel of kernels) if (!isTested || kernel !== known) await run.attempt(kernel);
   return run.result();
+}
+
+/** Whether a run is short enough for the batches that are wanted now. What is smallest always is. */
+function mayStay(remembered: KernelChoice, { kernels, batchMs }: TuneOptions): boolean {
+  const { hashes } = kernels.find(({ name }) => name === remembered.kernel)!;
+  const isSmallest = kernels.every((kernel) => kernel.hashes >= hashes);
+  return isSmallest || fits(remembered.msPerHash * hashes, batchMs);
+}
+
+/** Larger runs are a little faster than smaller ones let expect. */
+function fits(runMs: number, batchMs: number): boolean {
+  return runMs / 2 <= batchMs;
 }
 
 class Tuning {
@@ -94,8 +108,13 @@ class Tuning {
       return undefined;
     }
     try {
-      const tuned = { kernel, msPerHash: await this.#measure(kernel, rememberedMs) };
-      onReport({ kernel: name, outcome: 'timed', msPerHash: tuned.msPerHash });
+      const { msPerHash, isWhole } = await this.#measure(kernel, rememberedMs);
+      const tuned = { kernel, msPerHash };
+      onReport(
+        isWhole
+          ? { kernel: name, outcome: 'timed', msPerHash }
+          : { kernel: name, outcome: 'skipped', reason: this.#slowText(tuned) },
+      );
       this.#compare(tuned);
       return tuned;
     } catch (error) {
@@ -108,7 +127,7 @@ class Tuning {
   async result(): Promise<Tuned> {
     const best = this.#best;
     if (best !== undefined) {
-      await this.#open(best.kernel);
+      await this.#reopen(best.kernel);
       return best;
     }
     if (this.#wrong !== undefined) {
@@ -119,7 +138,7 @@ class Tuning {
     throw new DriverError({ code: 'unsupported', missing });
   }
 
-  async #measure(kernel: OnnxKernel, rememberedMs: number | undefined): Promise<number> {
+  async #measure(kernel: OnnxKernel, rememberedMs: number | undefined): Promise<Checked> {
     const { lanes, prepareTest } = this.#parts;
     const { onTry, silenceMs } = this.#options;
     onTry(kernel.name);
@@ -134,16 +153,32 @@ class Tuning {
     const bestMs = this.#best?.msPerHash ?? Number.POSITIVE_INFINITY;
     try {
       const isHopeless = (ms: number): boolean => ms * count > SLOW_MS && ms > bestMs;
-      const checkedMs = await test.check(hasher, count, isHopeless);
-      if (rememberedMs !== undefined) return rememberedMs;
+      const checked = await test.check(hasher, count, isHopeless);
+      if (rememberedMs !== undefined) return { msPerHash: rememberedMs, isWhole: true };
+      const { msPerHash: ms, isWhole } = checked;
       // Its test has timed it well enough.
-      if (isHopeless(checkedMs) || checkedMs > HOPELESS * bestMs) return checkedMs;
-      return await test.time(hasher, granule, checkedMs);
+      if (!isWhole || isHopeless(ms) || ms > HOPELESS * bestMs) return checked;
+      return { msPerHash: await test.time(hasher, granule, ms), isWhole };
     } catch (error) {
       if (!(error instanceof HasherError) || error.detail.code !== 'lost') throw error;
       const { reason } = error.detail;
       // A lane that does not come back cannot be used for another kernel either.
-      throw hasher.isStuck ? new DriverError({ code: 'lost', reason }) : new Error(reason);
+      throw hasher.isBroken ? new DriverError({ code: 'lost', reason }) : new Error(reason);
+    }
+  }
+
+  /** Opens the one that won again. What cannot be opened twice may as well not run. */
+  async #reopen(kernel: OnnxKernel): Promise<void> {
+    if (this.#isOpen === kernel.name) return;
+    const { onTry, signal } = this.#options;
+    onTry(kernel.name);
+    try {
+      await this.#open(kernel);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof DriverError) throw error;
+      const reason = `${kernel.name} does not open again: ${clip(errorText(error))}`;
+      throw new DriverError({ code: 'lost', reason }, { cause: error });
     }
   }
 
@@ -171,11 +206,17 @@ class Tuning {
     if (best === undefined || msPerHash < best.msPerHash) {
       this.#best = tuned;
     } else if (msPerHash > HOPELESS * best.msPerHash) {
-      const mine = `${kernel.name} takes ${shownMs(msPerHash)} a hash`;
-      this.#closed.set(family, `${mine}, ${best.kernel.name} ${shownMs(best.msPerHash)}`);
+      this.#closed.set(family, this.#slowText(tuned));
     } else if (before !== undefined && msPerHash > before.msPerHash) {
       this.#closed.set(family, `${kernel.name} was slower than ${before.kernel.name}`);
     }
+  }
+
+  /** 'float-16 takes 130 ms a hash, integer-4 62 ms' */
+  #slowText({ kernel, msPerHash }: Tuned): string {
+    const mine = `${kernel.name} takes ${shownMs(msPerHash)} a hash`;
+    const best = this.#best;
+    return best === undefined ? mine : `${mine}, ${best.kernel.name} ${shownMs(best.msPerHash)}`;
   }
 
   #reasonToSkip(kernel: OnnxKernel): string | undefined {
@@ -185,15 +226,18 @@ class Tuning {
     if (closed !== undefined) return closed;
     const isLate = this.#parts.clock.now() - this.#started > BUDGET_MS;
     if (isLate && this.#best !== undefined) return 'the time for trying is used up';
-    // As fast as the last one of the family at best, or so it seems; larger runs are a little faster.
+    // As fast as the last one of the family at best, or so it seems.
     const latest = this.#latest.get(family);
     const runMs = (latest?.msPerHash ?? 0) * kernel.hashes;
-    if (latest === undefined || runMs / 2 <= this.#options.batchMs) return undefined;
+    if (latest === undefined || fits(runMs, this.#options.batchMs)) return undefined;
     return `a run would take some ${shownMs(runMs)}`;
   }
 
   #onFailure(kernel: OnnxKernel, error: unknown): void {
     if (error instanceof DriverError) throw error;
+    if (error instanceof LaneEnded) {
+      throw new DriverError({ code: 'lost', reason: error.message }, { cause: error });
+    }
     const { onReport } = this.#options;
     const { name } = kernel;
     if (error instanceof WrongHash) {

@@ -29,6 +29,7 @@ export interface OpenHooks {
 }
 
 export interface OpenedDevice {
+  /** Keeps nothing of a table but copies: its memory is used again once `loadSeed` has resolved. */
   readonly device: Device;
   readonly choice: KernelChoice;
 }

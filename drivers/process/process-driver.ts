@@ -44,8 +44,11 @@ export interface ListedTarget<Target> {
   readonly target: Target;
   /** Added to the environment of its process; `undefined` takes a variable away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Under what its choice is remembered: changes with anything that could make another one better. */
-  readonly choiceKey: () => Promise<string>;
+  /**
+   * Under what its choice is remembered: changes with anything that is known and could make another one
+   * better. `intensity` is that of the opening, where it decides on the number of threads.
+   */
+  readonly choiceKey: (intensity?: number) => Promise<string>;
 }
 
 export interface ProcessListing<Target> {
@@ -135,7 +138,8 @@ export class ProcessDriver<Target> implements Driver {
   async #open(listed: ListedTarget<Target>, open: OpenOptions): Promise<ProcessDevice> {
     const { id, name } = listed.info;
     const { kernel, onTuning = (): void => {} } = this.#options;
-    const known = kernel === undefined ? await this.#known(listed) : undefined;
+    const { intensity } = open;
+    const known = kernel === undefined ? await this.#known(listed, intensity) : undefined;
     let remembered = known === undefined || isFailure(known) ? undefined : known;
     const avoid = [...(known?.avoid ?? [])];
     let isTold = false;
@@ -151,13 +155,14 @@ export class ProcessDriver<Target> implements Driver {
         const isNew = choice.kernel !== remembered?.kernel;
         if (kernel === undefined && isNew) {
           onTuning({ kind: 'chosen', id, ...choice });
-          await this.#remember(listed, { ...choice, avoid });
+          await this.#remember(listed, intensity, { ...choice, avoid });
         }
+        this.#retuned.add(id);
         return device;
       } catch (error) {
         const failure = failureToRemember(error, reports);
         if (kernel === undefined && failure !== undefined) {
-          await this.#remember(listed, { ...failure, avoid });
+          await this.#remember(listed, intensity, { ...failure, avoid });
         }
         if (!(error instanceof OpeningCrash)) throw error;
         const crashed = error.kernel;
@@ -178,6 +183,7 @@ export class ProcessDriver<Target> implements Driver {
     const { kernel, onTuning = (): void => {} } = this.#options;
     const { script, silenceMs, chatter } = this.#parts;
     const { id } = info;
+    let isTold = false;
     return openProcess(
       { target, info, batchMs, intensity, kernel, remembered, avoid },
       {
@@ -187,6 +193,11 @@ export class ProcessDriver<Target> implements Driver {
         silenceMs,
         signal,
         onReport: (report) => {
+          // What was remembered is wrong by now, and the others have their turn.
+          if (remembered !== undefined && report.kernel !== remembered.kernel && !isTold) {
+            onTuning({ kind: 'begun', id, name: info.name });
+            isTold = true;
+          }
           reports.push(report);
           onTuning({ kind: 'report', id, report });
         },
@@ -204,16 +215,20 @@ export class ProcessDriver<Target> implements Driver {
   }
 
   /** What is remembered of a device, unless its kernel is to be chosen anew. */
-  async #known(listed: ListedTarget<Target>): Promise<Remembered | undefined> {
-    const { id } = listed.info;
-    const isAnew = this.#options.retune === true && !this.#retuned.has(id);
-    this.#retuned.add(id);
-    return isAnew ? undefined : this.#remembered(listed);
+  async #known(
+    listed: ListedTarget<Target>,
+    intensity: number | undefined,
+  ): Promise<Remembered | undefined> {
+    const isAnew = this.#options.retune === true && !this.#retuned.has(listed.info.id);
+    return isAnew ? undefined : this.#remembered(listed, intensity);
   }
 
-  async #remembered({ choiceKey }: ListedTarget<Target>): Promise<Remembered | undefined> {
+  async #remembered(
+    { choiceKey }: ListedTarget<Target>,
+    intensity?: number,
+  ): Promise<Remembered | undefined> {
     try {
-      return await this.#choices.get(await choiceKey());
+      return await this.#choices.get(await choiceKey(intensity));
     } catch {
       // What the key is made of cannot be read: a reason for the opening to give, not for the list.
       return undefined;
@@ -222,10 +237,11 @@ export class ProcessDriver<Target> implements Driver {
 
   async #remember(
     { info, choiceKey }: ListedTarget<Target>,
+    intensity: number | undefined,
     remembered: Remembered,
   ): Promise<void> {
     try {
-      await this.#choices.put(await choiceKey(), remembered);
+      await this.#choices.put(await choiceKey(intensity), remembered);
     } catch (error) {
       const { id } = info;
       this.#options.onTuning?.({ kind: 'not-remembered', id, reason: errorText(error) });

@@ -1,5 +1,6 @@
 /** Options that several of our programs have, and how an option before a command's name is taken. */
 import { type Command, Option } from 'commander';
+import { MODES } from '../../drivers/gpujs/package.ts';
 import { parseOnnxOptions } from '../../drivers/onnx/session-settings.ts';
 import type { KernelFamily } from '../../drivers/webgpu/engine/variants.ts';
 import { TIER_NAMES, type TierName } from '../tensority/wasm/tiers.ts';
@@ -24,7 +25,7 @@ export function addDeviceSettings(command: Command, option: OptionMaker): void {
     .addOption(
       option(
         '--threads <n>',
-        'threads of the devices cpu and onnx0 (default: one for each core)',
+        'threads of the devices cpu, onnx0 and gpujs (default: one for each core)',
         'THREADS',
       ).argParser(wholeNumber('threads', 1, 1024)),
     )
@@ -61,16 +62,16 @@ export function addDeviceSettings(command: Command, option: OptionMaker): void {
       option(
         '--onnx-option <setting>',
         'setting of ONNX Runtime, for a provider or the session: cuda.deviceId=1, ' +
-          'session.enableMemPattern=false; more than once for several',
+          'session.enableMemPattern=false; more than once for several, which the environment cannot give',
         'ONNX_OPTION',
       ).argParser(onnxOption),
     )
     .addOption(
       option(
         '--gpujs-kernel <mode>',
-        'mode of gpu.js for the device gpujs (default: the fastest, found out at first use)',
+        `mode of gpu.js for the device gpujs: ${MODES.join(', ')} (default: the fastest here)`,
         'GPUJS_KERNEL',
-      ),
+      ).argParser(oneOf('gpujs-kernel', MODES)),
     )
     .addOption(
       option('--retune', 'find out anew which kernel of a device is the fastest', 'RETUNE'),

@@ -70,7 +70,10 @@ export function driverTable(
     }),
     gpujs: once(async () => {
       const { createGpuJsDriver } = await import('../../drivers/gpujs/driver.ts');
-      return createGpuJsDriver(tuningOf(gpujsKernel, 'gpujs-kernels.json'));
+      return createGpuJsDriver({
+        ...tuningOf(gpujsKernel, 'gpujs-kernels.json'),
+        ...(threads === undefined ? {} : { threads }),
+      });
     }),
   };
 }

@@ -1,4 +1,4 @@
-/** What is said while a GPU gets its kernel: it takes seconds, once, and nobody should wonder. */
+/** What is said while a device gets its kernel: it takes seconds, once, and nobody should wonder. */
 import type { TuningEvent } from '../../drivers/kernel-choice.ts';
 import type { Logger } from '../util/log.ts';
 import { rounded } from './output.ts';

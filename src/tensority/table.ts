@@ -12,6 +12,14 @@ export interface MatrixTable {
 }
 
 /** Gives the table of a seed, built or kept. */
+/** The same bytes in shared memory, so that threads can read them without a copy of their own. */
+export function sharedData(data: Int8Array): Int8Array {
+  if (data.buffer instanceof SharedArrayBuffer) return data;
+  const shared = new Int8Array(new SharedArrayBuffer(data.length));
+  shared.set(data);
+  return shared;
+}
+
 export type TableProvider = (seed: Seed) => Promise<MatrixTable>;
 
 /** Builds the table in plain TypeScript: what every faster builder is compared with. */

@@ -10,7 +10,7 @@ import { errorText } from '../util/errors.ts';
 import { type BatchHasher, checkBatch, checkTable, HasherError, type Seed } from './hasher.ts';
 import { MACS_PER_HASH } from './params.ts';
 import { SeedSlots } from './seed-slots.ts';
-import type { MatrixTable } from './table.ts';
+import { type MatrixTable, sharedData } from './table.ts';
 import type { ThreadReply, ThreadRequest, ThreadSetup } from './thread-protocol.ts';
 import { abortWord, BATCHES, nextWord } from './wasm/control.ts';
 import { type MemoryMap, type MemoryNeeds, planMemory } from './wasm/memory-map.ts';
@@ -112,7 +112,7 @@ export class ThreadHasher implements BatchHasher {
     this.#tables = new SeedSlots({
       slots: Array.from({ length: this.slots }, (_v, index) => index),
       fill: async (slot, data) => {
-        await this.#toAll({ kind: 'pack', slot, table: toShared(data) });
+        await this.#toAll({ kind: 'pack', slot, table: sharedData(data) });
       },
     });
     this.#freeBatches = Array.from({ length: BATCHES }, (_v, index) => index);
@@ -309,11 +309,3 @@ const THREAD_FILE = new URL(
   import.meta.url.endsWith('.ts') ? './hasher-thread.ts' : './hasher-thread.js',
   import.meta.url,
 );
-
-/** The same bytes in shared memory, so that every thread can read them without a copy of its own. */
-function toShared(data: Int8Array): Int8Array {
-  if (data.buffer instanceof SharedArrayBuffer) return data;
-  const shared = new Int8Array(new SharedArrayBuffer(data.length));
-  shared.set(data);
-  return shared;
-}

@@ -7,7 +7,9 @@ import { type Gpujs, loadGpujs, missingFor } from '../../drivers/gpujs/package.t
 import { mulFold } from '../../src/tensority/matmul.ts';
 import { DIM, MATRIX_BYTES } from '../../src/tensority/params.ts';
 import { matrixOf } from '../../src/tensority/table.ts';
+import { hasPackage, skipWithout } from '../support/optional-packages.ts';
 
+skipWithout('gpu.js');
 const table = extremeTable();
 
 async function gpujs(): Promise<Gpujs> {
@@ -35,10 +37,11 @@ function differences(actual: Int8Array, expected: Int8Array): number {
 describe.each(['cpu', 'webasm'] as const)('the mode %s', (mode) => {
   let kernel: ChainKernel;
   beforeAll(async () => {
+    if (!hasPackage('gpu.js')) return;
     kernel = await openChainKernel(mode, await gpujs());
     await kernel.load(1, table.data);
   });
-  afterAll(() => kernel.close());
+  afterAll(() => kernel?.close());
 
   it.each([
     ['all −128, so that sums are 2^22', 0],

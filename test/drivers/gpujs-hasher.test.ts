@@ -8,6 +8,7 @@ import { DIM, MATRIX_BYTES, SLICES, TABLE_BYTES } from '../../src/tensority/para
 import { finishHash, sliceSequence } from '../../src/tensority/reference.ts';
 import type { MatrixTable } from '../../src/tensority/table.ts';
 import { bytesToHex, hexToBytes } from '../../src/util/bytes.ts';
+import { createDeferred } from '../../src/util/deferred.ts';
 import { describeConformance } from './conformance.ts';
 
 const info = { id: 'gpujs', name: 'lanes', tableSlots: TABLE_SLOTS, rollsNonce: false };
@@ -33,6 +34,8 @@ function hashOf(data: Int8Array, headerHash: Uint8Array): Uint8Array {
 /** Computes in a turn of the loop, or when `gate` opens. */
 class FakeLane implements Lane {
   readonly chains: number;
+  readonly end = createDeferred<Error>();
+  readonly ended = this.end.promise;
   readonly runs: number[] = [];
   /** The slot that a run reads. */
   #reads: number | undefined;
@@ -171,6 +174,16 @@ describe('LaneHasher', () => {
     await hasher.loadSeed(third.seed, third);
     open();
     await expect(hasher.hash(seed, inputs(1), out(1)), 'kept').resolves.toBeUndefined();
+  });
+
+  it('is lost when a lane ends by itself, though nobody is calling it', async () => {
+    const lane = new FakeLane(1);
+    const hasher = new LaneHasher([new FakeLane(1), lane]);
+    lane.end.resolve(new Error('its thread ended'));
+    const lost = { detail: { code: 'lost', reason: 'its thread ended' } };
+    expect(await hasher.lost).toMatchObject(lost);
+    await expect(load(hasher)).rejects.toMatchObject(lost);
+    await hasher.close();
   });
 
   it('is lost with the reason when a lane fails, and closes every lane', async () => {

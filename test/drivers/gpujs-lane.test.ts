@@ -4,8 +4,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { extremeTable } from '../../drivers/extreme-table.ts';
 import { type Lane, LocalLane, ThreadLane } from '../../drivers/gpujs/lane.ts';
 import { openChainKernel } from '../../drivers/gpujs/modes.ts';
-import { loadGpujs, type Mode } from '../../drivers/gpujs/package.ts';
+import { loadGpujs, type Mode, missingFor } from '../../drivers/gpujs/package.ts';
+import { skipWithout } from '../support/optional-packages.ts';
 
+skipWithout('gpu.js');
 const table = extremeTable();
 const NAMES = Uint8Array.of(5, 6);
 /** Some hundred milliseconds or more. */
@@ -62,7 +64,9 @@ describe.each(['local', 'thread'] as const)('a %s lane', (kind) => {
 });
 
 describe('a thread lane', () => {
-  it('rejects with the reason if its kernel cannot be made', async () => {
+  it('rejects with the reason if its kernel cannot be made', async (ctx) => {
+    const { gpujs } = await loadGpujs();
+    if (missingFor('headlessgl', gpujs!) === undefined) ctx.skip('every mode runs here');
     await expect(ThreadLane.open({ mode: 'headlessgl' })).rejects.toThrow('headlessgl');
   });
 });

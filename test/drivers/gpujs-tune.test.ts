@@ -24,6 +24,7 @@ interface Rig {
 
 class NamedLane implements Lane {
   readonly chains = 1;
+  readonly ended = new Promise<never>(() => {});
   readonly mode: Mode;
   readonly #open: Set<Mode>;
 

@@ -1,7 +1,7 @@
 /** The hasher on lanes that do what a test wants; that the hashes are right is shown elsewhere. */
 import { describe, expect, it } from 'vitest';
 import { Batch } from '../../drivers/onnx/batch.ts';
-import type { Lane } from '../../drivers/onnx/lane.ts';
+import { type Lane, LaneEnded } from '../../drivers/onnx/lane.ts';
 import { OnnxHasher } from '../../drivers/onnx/onnx-hasher.ts';
 import { createTables } from '../../drivers/onnx/tables.ts';
 import { TABLE_BYTES } from '../../src/tensority/params.ts';
@@ -25,13 +25,23 @@ class TestLane implements Lane {
   failure: string | undefined;
   /** What each run read. */
   readonly tables: number[] = [];
+  readonly end: Deferred<LaneEnded> = createDeferred();
+  /** Of the last call. */
+  batch: Batch | undefined;
+  intensity: number | undefined;
   #last: Promise<unknown> = Promise.resolve();
+
+  get ended(): Promise<LaneEnded> {
+    return this.end.promise;
+  }
 
   async open(): Promise<void> {}
 
-  run(matrices: Uint8Array, memory: SharedArrayBuffer): Promise<void> {
+  run(matrices: Uint8Array, memory: SharedArrayBuffer, intensity?: number): Promise<void> {
+    this.intensity = intensity;
     const done = this.#last.then(async () => {
       const batch = new Batch(memory);
+      this.batch = batch;
       for (;;) {
         const part = batch.claim(1);
         if (part === undefined) return;
@@ -42,16 +52,14 @@ class TestLane implements Lane {
           part.first,
           batch.input(part.first).map((byte) => byte ^ matrices[0]!),
         );
-        batch.endRun();
+        batch.sign();
       }
     });
     this.#last = done.catch(() => {});
     return done;
   }
 
-  async place(): Promise<Record<string, never>> {
-    return {};
-  }
+  async record(): Promise<void> {}
 
   async close(): Promise<void> {
     this.isClosed = true;
@@ -68,7 +76,10 @@ async function rig(...seeds: readonly Uint8Array[]): Promise<Rig> {
   const lanes = [new TestLane(), new TestLane()] as const;
   const clock = new FakeClock();
   const tables = createTables();
-  const hasher = new OnnxHasher({ maxBatch: 8, silenceMs: 1000 }, { lanes, tables, clock });
+  const hasher = new OnnxHasher(
+    { maxBatch: 8, silenceMs: 1000, intensity: 40 },
+    { lanes, tables, clock },
+  );
   for (const seed of seeds) await hasher.loadSeed(seed, tableOf(seed));
   return { lanes, hasher, clock };
 }
@@ -152,12 +163,37 @@ describe('the hasher', () => {
     for (const lane of lanes) lane.gate = createDeferred();
     for (const gate of gates) gate?.resolve();
     await clock.advance(900);
-    expect(hasher.isStuck).toBe(false);
+    expect(hasher.isBroken).toBe(false);
     await clock.advance(2000);
-    expect(hasher.isStuck).toBe(true);
+    expect(hasher.isBroken).toBe(true);
     for (const end of await ends) {
       expect(end).toMatchObject({ reason: { detail: { reason: 'no run ended for 1 s' } } });
     }
+  });
+
+  it('has its lanes rest, which is no silence', async () => {
+    const { hasher, lanes, clock } = await rig(SEED_A);
+    for (const lane of lanes) lane.gate = createDeferred();
+    const running = hasher.hash(SEED_A, inputs(2), new Uint8Array(64));
+    await settle();
+    expect(lanes.map(({ intensity }) => intensity)).toEqual([40, 40]);
+    for (let rests = 0; rests < 5; rests++) {
+      await clock.advance(900);
+      lanes[0].batch?.sign();
+    }
+    for (const lane of lanes) lane.gate?.resolve();
+    await running;
+  });
+
+  it('is lost when the thread of a lane ends, also while it has nothing to do', async () => {
+    const { hasher, lanes } = await rig(SEED_A);
+    lanes[1].end.resolve(new LaneEnded('thread 1 ended with code 1'));
+    expect(await hasher.lost).toMatchObject({
+      detail: { code: 'lost', reason: 'thread 1 ended with code 1' },
+    });
+    expect(hasher.isBroken).toBe(true);
+    const call = hasher.hash(SEED_A, inputs(1), new Uint8Array(32));
+    expect(code(await call.catch((error: unknown) => error))).toBe('lost');
   });
 
   it('waits for nobody once it is closed, and leaves no timer behind', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { choiceKey } from '../../drivers/onnx/choice-key.ts';
 import { familyOf, kernelNamed, kernelsFor } from '../../drivers/onnx/kernels.ts';
 import { parseOnnxOptions } from '../../drivers/onnx/session-settings.ts';
@@ -62,12 +62,17 @@ describe('the key of a choice', () => {
   const target = { provider: 'cpu', options: parseOnnxOptions([]), threads: 2 };
   const key = choiceKey('1.30.0', target);
 
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
   it('changes with the version, the provider, the lanes, and the options that count', () => {
     const keys = [
       key,
       choiceKey('1.30.1', target),
       choiceKey('1.30.0', { ...target, provider: 'cuda' }),
       choiceKey('1.30.0', { ...target, threads: 3 }),
+      choiceKey('1.30.0', target, 50),
       choiceKey('1.30.0', { ...target, options: parseOnnxOptions(['session.logSeverityLevel=2']) }),
     ];
     expect(new Set(keys).size).toBe(keys.length);
@@ -76,5 +81,21 @@ describe('the key of a choice', () => {
   it('stays the same otherwise', () => {
     const options = parseOnnxOptions(['cuda.deviceId=1']);
     expect(choiceKey('1.30.0', { ...target, options })).toBe(key);
+    const twice = parseOnnxOptions(['session.logId=a', 'session.logId=b']);
+    const once = parseOnnxOptions(['session.logId=b']);
+    expect(choiceKey('1.30.0', { ...target, options: twice })).toBe(
+      choiceKey('1.30.0', { ...target, options: once }),
+    );
+    expect(choiceKey('1.30.0', { ...target, threads: 4 }, 50)).toBe(key);
+  });
+
+  it('changes with the platform, and with what picks the chip of another provider', () => {
+    expect(key).toContain(`${process.platform} ${process.arch} `);
+    const cuda = { ...target, provider: 'cuda' };
+    const before = choiceKey('1.30.0', cuda);
+    expect(choiceKey('1.30.0', cuda, 50)).toBe(before);
+    vi.stubEnv('CUDA_VISIBLE_DEVICES', '1');
+    expect(choiceKey('1.30.0', cuda)).not.toBe(before);
+    expect(choiceKey('1.30.0', target)).toBe(key);
   });
 });

@@ -1,14 +1,17 @@
 /** How a device comes by its kernel, on the real runtime, which does what a test makes it do. */
 import { describe, expect, it } from 'vitest';
 import type { KernelReport } from '../../drivers/kernel-choice.ts';
-import { LocalLane } from '../../drivers/onnx/lane.ts';
+import { type Lane, LaneEnded, LocalLane } from '../../drivers/onnx/lane.ts';
 import { type OnnxOpenOptions, openOnnxDevice } from '../../drivers/onnx/open-onnx.ts';
 import { loadRuntime, type OnnxRuntime, type SessionSettings } from '../../drivers/onnx/runtime.ts';
 import { selfTest } from '../../drivers/selftest.ts';
+import { TABLE_BYTES } from '../../src/tensority/params.ts';
 import type { TableProvider } from '../../src/tensority/table.ts';
 import { buildMatrixTable } from '../../src/tensority/table-builder.ts';
 import { TableCache } from '../../src/tensority/table-cache.ts';
+import { skipWithout } from '../support/optional-packages.ts';
 
+skipWithout('onnxruntime-node');
 const cache = new TableCache({ capacity: 2 }, { build: buildMatrixTable });
 const tables: TableProvider = (seed) => cache.get(seed);
 
@@ -17,6 +20,8 @@ async function realRuntime(): Promise<OnnxRuntime> {
   if (loaded.runtime === undefined) throw new Error(loaded.problem);
   return loaded.runtime;
 }
+
+const info = { id: 'onnx0', name: 'ONNX', tableSlots: 2, rollsNonce: false };
 
 interface Meddling {
   /** True: the first hash of this run comes out wrong. */
@@ -216,7 +221,7 @@ describe('opening a provider', () => {
     const call = openOnnxDevice(
       {
         target: { provider: 'cpu', options: [], threads: 1 },
-        info: { id: 'onnx0', name: 'ONNX', tableSlots: 2, rollsNonce: false },
+        info,
         batchMs: 100,
       },
       { createLane: () => new StuckLane(realRuntime), tables, silenceMs: 1000 },
@@ -224,6 +229,23 @@ describe('opening a provider', () => {
     await expect(call).rejects.toMatchObject({
       detail: { code: 'lost', reason: expect.stringMatching(/^no run ended for/) },
     });
+  });
+
+  it('closes the lanes that it has, if it does not get all of them', async () => {
+    let isClosed = false;
+    class ClosingLane extends LocalLane {
+      override async close(): Promise<void> {
+        isClosed = true;
+      }
+    }
+    const createLane = (index: number): Lane => {
+      if (index === 1) throw new Error('no more threads');
+      return new ClosingLane(realRuntime);
+    };
+    const target = { provider: 'cpu', options: [], threads: 2 };
+    const call = openOnnxDevice({ target, info, batchMs: 100 }, { createLane, tables });
+    await expect(call).rejects.toThrow('no more threads');
+    expect(isClosed).toBe(true);
   });
 
   it('ends with the reason of its signal', async () => {
@@ -261,5 +283,69 @@ describe('a provider that is not the CPU', () => {
     expect(outcomes).toContain('float-4+cpu timed');
     const { details = [] } = (end as Exclude<typeof end, Error>).device.info;
     expect(details[1]).toMatch(/^CPUExecutionProvider: .*Loop/);
+  });
+
+  it('blames the kernel that it runs once more to see where its operators run', async () => {
+    const remembered = { kernel: 'float-4+cpu', msPerHash: 50 };
+    const { tried, end } = await opening({}, { target, remembered });
+    expect(tried).toEqual(['float-4+cpu', 'float-4+cpu']);
+    expect(end).toMatchObject({ choice: remembered });
+  });
+
+  it('has room for two tables also where that run failed', async () => {
+    const { device } = await openOnnxDevice(
+      { target, info, batchMs: 100, kernel: 'float-4+cpu' },
+      {
+        createLane: () =>
+          new LocalLane(() =>
+            runtimeWith({
+              refuse: (settings) => {
+                if (settings['enableProfiling'] === true) throw new Error('no disk');
+              },
+            }),
+          ),
+        tables,
+      },
+    );
+    expect(device.info.details).toEqual(['which operators run on the cpu is not known: no disk']);
+    const seeds = [1, 2].map((byte) => new Uint8Array(32).fill(byte));
+    for (const seed of seeds) {
+      await device.loadSeed(seed, { seed, data: new Int8Array(TABLE_BYTES) });
+    }
+    await device.hash(seeds[0]!, new Uint8Array(32), new Uint8Array(32));
+    await device.close();
+  });
+
+  it('is lost where that run ends the thread', async () => {
+    class DyingLane extends LocalLane {
+      override async record(): Promise<void> {
+        throw new LaneEnded('thread 0 ended with code 1');
+      }
+    }
+    const call = openOnnxDevice(
+      { target, info, batchMs: 100, kernel: 'float-4+cpu' },
+      { createLane: () => new DyingLane(() => runtimeWith({})), tables },
+    );
+    await expect(call).rejects.toMatchObject({ detail: { code: 'lost' } });
+  });
+
+  it('is tried at full speed, and rests only once it is open', async () => {
+    const seen: (number | undefined)[] = [];
+    class SeenLane extends LocalLane {
+      override run(matrices: Uint8Array, memory: SharedArrayBuffer, share?: number): Promise<void> {
+        seen.push(share);
+        return super.run(matrices, memory, share);
+      }
+    }
+    const { device } = await openOnnxDevice(
+      { target, info, batchMs: 100, kernel: 'float-4-unrolled', intensity: 50 },
+      { createLane: () => new SeenLane(() => runtimeWith({})), tables },
+    );
+    expect(new Set(seen)).toEqual(new Set([undefined]));
+    const seed = new Uint8Array(32);
+    await device.loadSeed(seed, { seed, data: new Int8Array(TABLE_BYTES) });
+    await device.hash(seed, new Uint8Array(32), new Uint8Array(32));
+    expect(seen.at(-1)).toBe(50);
+    await device.close();
   });
 });

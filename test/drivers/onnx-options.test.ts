@@ -37,19 +37,40 @@ describe('options of ONNX Runtime', () => {
     ['cuda.deviceId', /expected key=value with session, cpu, /],
     ['cuda.deviceid=1', /expected one of cuda\.deviceId, got "cuda\.deviceid=1"/],
     ['cuda.toString=1', /expected one of cuda\.deviceId/],
-    ['cpu.useArena=true', /expected no option, as cpu has none/],
-    ['cuda.deviceId=first', /expected number after the =/],
-    ['cuda.deviceId=', /expected number after the =/],
+    ['cpu.useArena=true', /expected another provider, as cpu has no options/],
+    ['cuda.deviceId=first', /expected a whole number after the =/],
+    ['cuda.deviceId=', /expected a whole number after the =/],
+    ['cuda.deviceId=-1', /expected a whole number after the =/],
+    ['session.intraOpNumThreads=1.5', /expected a whole number after the =/],
+    ['session.executionMode=both', /expected sequential or parallel after the =/],
+    ['session.graphOptimizationLevel=', /expected disabled, basic, .* or all after the =/],
+    ['session.logVerbosityLevel=1', /expected one of session\.intraOpNumThreads, /],
     ['webgpu.enableRobustness=1', /expected true or false after the =/],
     ['webgpu.forceCpuNodeNames=a', /expected a list of texts like \["a","b"\] after the =/],
     ['session.IntraOpNumThreads=1', /expected one of session\.intraOpNumThreads, .* lower case/],
     ['session.disable_cpu_ep_fallback=0', /another key than disable_cpu_ep_fallback/],
+    ['session.optimizedModelFilePath=x', /another key than optimizedModelFilePath/],
     ['session.extra={}', /another key than extra/],
   ])('refuse %s in one line that says what was expected', (text, message) => {
     const parse = (): unknown => parseOnnxOptions([text]);
     expect(parse).toThrow(InputError);
     expect(parse).toThrow(message);
     expect(parse).not.toThrow(/\n/);
+  });
+
+  it('hold once for each key, as the last one says', () => {
+    const texts = ['cuda.deviceId=1', 'session.logId=a', 'cuda.deviceId=2'];
+    const values = parseOnnxOptions(texts).map(({ key, value }) => [key, value]);
+    expect(values).toEqual([
+      ['deviceId', 2],
+      ['logId', 'a'],
+    ]);
+  });
+
+  it('that are named like what every object has are entries of ONNX Runtime', () => {
+    const { extra, ...others } = settings('cpu', 'session.constructor=1');
+    expect(extra).toEqual({ session: { constructor: '1' } });
+    expect(Object.hasOwn(others, 'constructor')).toBe(false);
   });
 
   it('go to their provider and to no other', () => {

@@ -129,7 +129,7 @@ describe('a device whose kernels are all wrong', () => {
     const worse = rig(wrong, { choicesPath });
     await expect(worse.open()).rejects.toMatchObject(SELF_TEST);
     expect(worse.asked()).toMatchObject([{ remembered: { kernel: 'a' } }]);
-    expect(await worse.detail()).toMatch(/^computes wrongly: expected 5e5e5e5e…, got a /);
+    expect(await worse.detail()).toMatch(/^computes wrongly: expected 5e5e5e5e…, got b /);
   });
 
   it('is not one of which only the kernel that the user names was tried', async () => {
@@ -181,5 +181,39 @@ describe('the list', () => {
       id: 'chip0',
       reason: 'no such file',
     });
+  });
+});
+
+describe('a device with a kernel that was chosen before', () => {
+  it('is said to be tuned again when that kernel turns out to be wrong', async () => {
+    const choicesPath = join(folder, 'was-right.json');
+    await rig([{ name: 'a' }], { choicesPath }).open();
+    const later = rig([{ name: 'a', end: 'wrong' }, { name: 'b' }], { choicesPath });
+    expect((await later.open()).info.kernel).toBe('b');
+    const kinds = later.events.map((event) =>
+      event.kind === 'report' ? `${event.report.kernel} ${event.report.outcome}` : event.kind,
+    );
+    expect(kinds).toEqual(['a wrong', 'begun', 'b timed', 'chosen']);
+  });
+
+  it('chooses anew once it has been opened, not once it was tried to', async () => {
+    const choicesPath = join(folder, 'retune.json');
+    await rig([{ name: 'a' }], { choicesPath }).open();
+    const retuning = rig([{ name: 'b', end: 'refuse' }], { choicesPath, retune: true });
+    for (let opening = 0; opening < 2; opening++) {
+      await expect(retuning.open()).rejects.toMatchObject({ detail: { code: 'unsupported' } });
+    }
+    expect(retuning.asked().map(({ remembered }) => remembered)).toEqual([undefined, undefined]);
+  });
+
+  it('has another choice for another intensity, where the key says so', async () => {
+    const choicesPath = join(folder, 'intensity.json');
+    const key = async (intensity = 100): Promise<string> => `chip 1.0, ${intensity} %`;
+    const chip = rig([{ name: 'a' }], { choicesPath }, {}, key);
+    await (await chip.driver.open('chip0', { batchMs: 20, intensity: 50 })).close();
+    expect(await chip.detail()).toBe(FIRST_USE);
+    await chip.open();
+    expect(chip.asked().map(({ remembered }) => remembered)).toEqual([undefined, undefined]);
+    expect(await chip.detail()).toMatch(/^kernel a, /);
   });
 });

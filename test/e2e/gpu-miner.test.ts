@@ -46,9 +46,11 @@ describe('without a GPU', () => {
     const list = await run(['--list-devices'], nowhere);
     expectSuccess(list);
     expect(list.stdout).toContain(`\nwebgpu: not available, ${reason}\n`);
-    const text = `no such device: gpu0 (there are: cpu): ${reason}`;
-    expectRefusal(await run(gpu, nowhere), 3, text);
-    expectRefusal(await run([...gpu, '--benchmark=1'], nowhere), 3, text);
+    for (const args of [gpu, [...gpu, '--benchmark=1']]) {
+      const refused = await run(args, nowhere);
+      expectRefusal(refused, 3, 'no such device: gpu0 (there are: cpu');
+      expectRefusal(refused, 3, `): ${reason}`);
+    }
   });
 });
 
@@ -60,14 +62,15 @@ describe('--list-devices', () => {
     ]);
     expectSuccess(text);
     expect(text.stdout).toMatch(/^gpu0 {2}\S.*, driver webgpu/m);
-    expect(text.stdout).toMatch(/^ {6}kernel chosen at first use$/m);
+    expect(text.stdout).toMatch(/^ {6,}kernel chosen at first use$/m);
     const { devices } = jsonOf(json) as {
       readonly devices: readonly { readonly id: string; readonly processor: string }[];
     };
     expect(devices.map(({ id }) => id).slice(0, 2)).toEqual(['cpu', 'gpu0']);
     const isSoftware = devices[1]!.processor === 'cpu';
     const all = await run(['--dry-run', '--json'], env);
-    expect(jsonOf(all)['devices']).toEqual(isSoftware ? ['cpu'] : devices.map(({ id }) => id));
+    const own = devices.map(({ id }) => id).filter((id) => /^(cpu|gpu\d+)$/.test(id));
+    expect(jsonOf(all)['devices']).toEqual(isSoftware ? ['cpu'] : own);
   });
 });
 

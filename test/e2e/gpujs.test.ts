@@ -11,7 +11,9 @@ import { buildMatrixTable } from '../../src/tensority/table-builder.ts';
 import { TableCache } from '../../src/tensority/table-cache.ts';
 import { bytesToHex, hexToBytes } from '../../src/util/bytes.ts';
 import { describeConformance } from '../drivers/conformance.ts';
+import { skipWithout } from '../support/optional-packages.ts';
 
+skipWithout('gpu.js');
 const folder = mkdtempSync(join(tmpdir(), 'bytom-gpujs-'));
 const choicesPath = join(folder, 'kernels.json');
 const devices: Device[] = [];

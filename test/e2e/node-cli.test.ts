@@ -97,7 +97,7 @@ describe('a wrong command line', () => {
   it('with a device that is not there ends with 3, and stores nothing', async () => {
     const path = file('one.txt', blocks(1, 1));
     const ended = await runNode([...fresh(), 'import', path, '--device', 'gpu0']);
-    expectRefusal(ended, 3, 'no such device: gpu0 (there are: cpu)');
+    expectRefusal(ended, 3, 'no such device: gpu0 (there are: cpu');
   });
 });
 

@@ -9,7 +9,9 @@ import { type Gpujs, loadGpujs, missingFor } from '../../drivers/gpujs/package.t
 import { DIM } from '../../src/tensority/params.ts';
 import { runSlice } from '../../src/tensority/reference.ts';
 import { gpuOrSkip } from '../support/gpu.ts';
+import { skipWithout } from '../support/optional-packages.ts';
 
+skipWithout('gpu.js');
 afterEach(() => vi.unstubAllGlobals());
 
 async function gpujsOnGpu(ctx: TestContext): Promise<Gpujs> {

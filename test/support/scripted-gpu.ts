@@ -93,7 +93,7 @@ function run(script: GpuScript): void {
     if (script.open === 'refuse') throw new DriverError({ code: 'unsupported', missing: 'a wing' });
     if (script.open === 'gone') throw new DriverError({ code: 'not-found', id: request.info.id });
     const { kernel, remembered, avoid, info } = request;
-    const only = kernel ?? remembered?.kernel;
+    let only = kernel ?? remembered?.kernel;
     let isWrong = false;
     for (const { name, end } of kernels) {
       if (avoid.includes(name) || (only !== undefined && only !== name)) continue;
@@ -104,6 +104,8 @@ function run(script: GpuScript): void {
       if (end === 'refuse') throw new DriverError({ code: 'unsupported', missing: 'a wing' });
       if (end === 'wrong') {
         isWrong = true;
+        // As in the engines: what was remembered is wrong by now, and the others have their turn.
+        only = kernel;
         onReport({
           kernel: name,
           outcome: 'wrong',
@@ -172,7 +174,8 @@ class ScriptedDevice extends HasherDevice {
     });
     const load = inner.loadSeed.bind(inner);
     inner.loadSeed = (seed, table, signal): Promise<void> => {
-      tables.set(String(seed), table.data);
+      // The memory is used again for the next one.
+      tables.set(String(seed), table.data.slice());
       return load(seed, table, signal);
     };
     const seedless = inner.hash.bind(inner);
