@@ -183,7 +183,6 @@ export class ProcessDriver<Target> implements Driver {
     const { kernel, onTuning = (): void => {} } = this.#options;
     const { script, silenceMs, chatter } = this.#parts;
     const { id } = info;
-    let isTold = false;
     return openProcess(
       { target, info, batchMs, intensity, kernel, remembered, avoid },
       {
@@ -193,13 +192,12 @@ export class ProcessDriver<Target> implements Driver {
         silenceMs,
         signal,
         onReport: (report) => {
-          // What was remembered is wrong by now, and the others have their turn.
-          if (remembered !== undefined && report.kernel !== remembered.kernel && !isTold) {
-            onTuning({ kind: 'begun', id, name: info.name });
-            isTold = true;
-          }
           reports.push(report);
           onTuning({ kind: 'report', id, report });
+          // What was remembered is right no more, and the others have their turn.
+          if (report.kernel === remembered?.kernel && report.outcome !== 'timed') {
+            onTuning({ kind: 'begun', id, name: info.name });
+          }
         },
         onStart: (exited) => this.#exits.set(id, exited),
       },
