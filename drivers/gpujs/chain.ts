@@ -87,14 +87,3 @@ export class SingleChain implements ChainKernel {
 export const FOLDED: Int8Array = Int8Array.from({ length: DIM }, (_v, byte) =>
   fold((byte << 24) >> 24),
 );
-
-/** A 256×256 matrix with rows and columns exchanged. */
-export function transposed<T extends Int8Array | Uint8Array>(matrix: T): T {
-  const result = matrix.slice() as T;
-  for (let row = 0; row < DIM; row++) {
-    for (let column = 0; column < DIM; column++) {
-      result[column * DIM + row] = matrix[row * DIM + column]!;
-    }
-  }
-  return result;
-}

@@ -2,6 +2,8 @@
  * gpu.js as one device, `gpujs`: exact, everywhere where Node runs, and slow. It lives in a process of its
  * own, as it may load native code (`gl`), and prints what it has to say.
  */
+
+import { moduleBeside } from '../../src/util/module-beside.ts';
 import type { Driver } from '../driver.ts';
 import { askProcess } from '../process/ask-process.ts';
 import { ProcessDriver, type TuningOptions } from '../process/process-driver.ts';
@@ -22,10 +24,7 @@ export interface GpuJsDriverParts {
 }
 
 /** The program; the same text from the sources and in what is built. */
-const GPUJS_PROCESS = new URL(
-  import.meta.url.endsWith('.ts') ? './gpujs-process.ts' : './gpujs-process.js',
-  import.meta.url,
-);
+const GPUJS_PROCESS = moduleBeside(import.meta.url, './gpujs-process');
 const SILENCE_MS = 30_000;
 const LIST_MS = 15_000;
 

@@ -9,6 +9,7 @@ import {
   HasherError,
   type Seed,
 } from '../../src/tensority/hasher.ts';
+import { transposed } from '../../src/tensority/matmul.ts';
 import { MATRIX_BYTES, SLICES } from '../../src/tensority/params.ts';
 import { finishHash, sliceSequence } from '../../src/tensority/reference.ts';
 import { SeedSlots, type SlotUse } from '../../src/tensority/seed-slots.ts';
@@ -16,7 +17,6 @@ import { type MatrixTable, sharedData } from '../../src/tensority/table.ts';
 import { untilAbort } from '../../src/util/abort.ts';
 import { createDeferred, type Deferred } from '../../src/util/deferred.ts';
 import { clip, errorText } from '../../src/util/errors.ts';
-import { transposed } from './chain.ts';
 import type { Lane } from './lane.ts';
 
 /** Tables that stay resident: a reorganisation over an epoch edge needs two. */

@@ -3,12 +3,12 @@
  * almost exact are compared with the plain reference: a hash takes a second here, and the self-test of an
  * open device computes some.
  */
+import { transposed } from '../../src/tensority/matmul.ts';
 import { DIM, ROUNDS, SLICES, STEPS } from '../../src/tensority/params.ts';
 import { runSlice } from '../../src/tensority/reference.ts';
 import type { MatrixTable } from '../../src/tensority/table.ts';
 import { DriverError } from '../driver.ts';
 import { extremeTable } from '../extreme-table.ts';
-import { transposed } from './chain.ts';
 import type { Lane } from './lane.ts';
 
 /** One matrix each, twice: all −128, in stripes of its ends, random at its ends, and any int8. */

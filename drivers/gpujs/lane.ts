@@ -7,6 +7,8 @@ import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { createDeferred, type Deferred } from '../../src/util/deferred.ts';
 import { errorText } from '../../src/util/errors.ts';
+import { moduleBeside } from '../../src/util/module-beside.ts';
+import type { Unnumbered } from '../../src/util/unnumbered.ts';
 import type { ChainKernel } from './chain.ts';
 import type { LaneReply, LaneRequest, LaneSetup } from './lane-protocol.ts';
 
@@ -68,8 +70,6 @@ export class LocalLane implements Lane {
     await this.#kernel.close();
   }
 }
-
-type Unnumbered<T> = T extends { readonly id: number } ? Omit<T, 'id'> : never;
 
 export class ThreadLane implements Lane {
   readonly ended: Promise<Error>;
@@ -165,7 +165,4 @@ export class ThreadLane implements Lane {
 }
 
 /** The thread's file beside this one, compiled or not. */
-const THREAD_FILE = new URL(
-  import.meta.url.endsWith('.ts') ? './lane-thread.ts' : './lane-thread.js',
-  import.meta.url,
-);
+const THREAD_FILE = moduleBeside(import.meta.url, './lane-thread');

@@ -3,6 +3,7 @@
  * lives in a process of its own, and so does the search for them.
  */
 import { availableParallelism } from 'node:os';
+import { moduleBeside } from '../../src/util/module-beside.ts';
 import type { Driver } from '../driver.ts';
 import { askProcess } from '../process/ask-process.ts';
 import {
@@ -38,10 +39,7 @@ const LIST_MS = 15_000;
 const CHATTER = /artificially reduced/;
 
 /** The program; the same text from the sources and in what is built. */
-const ONNX_PROCESS = new URL(
-  import.meta.url.endsWith('.ts') ? './onnx-process.ts' : './onnx-process.js',
-  import.meta.url,
-);
+const ONNX_PROCESS = moduleBeside(import.meta.url, './onnx-process');
 
 /** Throws an `InputError` for an option that nothing would read. */
 export function createOnnxDriver(

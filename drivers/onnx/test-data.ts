@@ -3,6 +3,7 @@
  * can see whether it still computes the same. They are known hashes, computed on the CPU. One set is under the table
  * of a real seed, one under the table that shows what saturates, rounds or requantises.
  */
+import { transposed } from '../../src/tensority/matmul.ts';
 import { DIM, MATRIX_BYTES, SLICES } from '../../src/tensority/params.ts';
 import { foldRows, sliceSequence } from '../../src/tensority/reference.ts';
 import { openSliceRunner } from '../../src/tensority/slice-runner.ts';
@@ -106,16 +107,6 @@ function unwrappedSum(slices: readonly KnownChain[]): readonly number[] {
     const from = (at % DIM) * DIM + Math.floor(at / DIM);
     return slices.reduce((sum, { end }) => sum + end[from]!, 0);
   });
-}
-
-function transposed(matrix: Uint8Array): Uint8Array {
-  const result = new Uint8Array(MATRIX_BYTES);
-  for (let row = 0; row < DIM; row++) {
-    for (let column = 0; column < DIM; column++) {
-      result[column * DIM + row] = matrix[row * DIM + column]!;
-    }
-  }
-  return result;
 }
 
 function withZeroPoints({ data }: MatrixTable): Uint8Array {

@@ -2,16 +2,13 @@
 import { Worker } from 'node:worker_threads';
 import { createDeferred, type Deferred } from '../../src/util/deferred.ts';
 import { errorText } from '../../src/util/errors.ts';
+import { moduleBeside } from '../../src/util/module-beside.ts';
+import type { Unnumbered } from '../../src/util/unnumbered.ts';
 import { type Lane, LaneEnded, type LanePlan } from './lane.ts';
 import type { LaneReply, LaneRequest } from './lane-messages.ts';
 
-type Unnumbered<T> = T extends { readonly id: number } ? Omit<T, 'id'> : never;
-
 /** The program; the same text from the sources and in what is built. */
-const THREAD_FILE = new URL(
-  import.meta.url.endsWith('.ts') ? './lane-thread.ts' : './lane-thread.js',
-  import.meta.url,
-);
+const THREAD_FILE = moduleBeside(import.meta.url, './lane-thread');
 
 export class ThreadLane implements Lane {
   readonly ended: Promise<LaneEnded>;

@@ -25,3 +25,14 @@ export function mulFold(a: Int8Array, b: Int8Array, out: Int8Array): void {
     }
   }
 }
+
+/** A 256×256 matrix with rows and columns exchanged. */
+export function transposed<T extends Int8Array | Uint8Array>(matrix: T): T {
+  const result = matrix.slice() as T;
+  for (let row = 0; row < DIM; row++) {
+    for (let column = 0; column < DIM; column++) {
+      result[column * DIM + row] = matrix[row * DIM + column]!;
+    }
+  }
+  return result;
+}

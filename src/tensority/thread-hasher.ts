@@ -7,6 +7,8 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { createDeferred, type Deferred } from '../util/deferred.ts';
 import { errorText } from '../util/errors.ts';
+import { moduleBeside } from '../util/module-beside.ts';
+import type { Unnumbered } from '../util/unnumbered.ts';
 import { type BatchHasher, checkBatch, checkTable, HasherError, type Seed } from './hasher.ts';
 import { MACS_PER_HASH } from './params.ts';
 import { SeedSlots } from './seed-slots.ts';
@@ -44,8 +46,6 @@ interface Pending {
   readonly resolve: (replies: readonly ThreadReply[]) => void;
   readonly reject: (error: HasherError) => void;
 }
-
-type Unnumbered<T> = T extends { readonly id: number } ? Omit<T, 'id'> : never;
 
 export class ThreadHasher implements BatchHasher {
   readonly maxBatch: number;
@@ -305,7 +305,4 @@ export class ThreadHasher implements BatchHasher {
 }
 
 /** The thread's file beside this one, compiled or not. */
-const THREAD_FILE = new URL(
-  import.meta.url.endsWith('.ts') ? './hasher-thread.ts' : './hasher-thread.js',
-  import.meta.url,
-);
+const THREAD_FILE = moduleBeside(import.meta.url, './hasher-thread');

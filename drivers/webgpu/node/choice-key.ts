@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { SHADER_FILES } from '../../../shaders/index.ts';
+import { moduleBeside } from '../../../src/util/module-beside.ts';
 import { dawnVersion } from './dawn.ts';
 import type { AdapterFacts } from './gpu-news.ts';
 import { readShaderFile } from './shader-files.ts';
@@ -19,9 +20,6 @@ export async function choiceKey(facts: AdapterFacts): Promise<string> {
 async function programHash(): Promise<string> {
   const hash = createHash('sha256');
   for (const file of SHADER_FILES) hash.update(await readShaderFile(file));
-  const variants = import.meta.url.endsWith('.ts')
-    ? '../engine/variants.ts'
-    : '../engine/variants.js';
-  hash.update(await readFile(new URL(variants, import.meta.url)));
+  hash.update(await readFile(moduleBeside(import.meta.url, '../engine/variants')));
   return `kernels ${hash.digest('hex').slice(0, 16)}`;
 }

@@ -2,6 +2,8 @@
  * GPUs through WebGPU: `gpu0`, `gpu1`, … Each open one lives in a process of its own, and so does the
  * search for them: the native code of a GPU's driver is not to be trusted with a miner's life.
  */
+
+import { moduleBeside } from '../../../src/util/module-beside.ts';
 import type { DeviceInfo, Driver } from '../../driver.ts';
 import {
   type ListedTarget,
@@ -27,10 +29,7 @@ export interface WebGpuDriverParts {
 }
 
 /** The program; the same text from the sources and in what is built. */
-const GPU_PROCESS = new URL(
-  import.meta.url.endsWith('.ts') ? './gpu-process.ts' : './gpu-process.js',
-  import.meta.url,
-);
+const GPU_PROCESS = moduleBeside(import.meta.url, './gpu-process');
 const SILENCE_MS = 30_000;
 const LIST_MS = 15_000;
 
