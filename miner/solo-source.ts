@@ -9,6 +9,7 @@
  */
 
 import { MAX_VARINT63 } from '../src/chain/varint.ts';
+import { NodeCallError, NodeClient, type WorkTemplate } from '../src/node-api/node-client.ts';
 import { bitsToTarget, type Target } from '../src/tensority/target.ts';
 import { bytesEqual } from '../src/util/bytes.ts';
 import { errorText } from '../src/util/errors.ts';
@@ -16,7 +17,6 @@ import type { Logger } from '../src/util/log.ts';
 import { pause } from '../src/util/pause.ts';
 import { Backoff } from './backoff.ts';
 import type { JobSink, JobSource, MiningJob, Share, SubmitOutcome } from './job-source.ts';
-import { NodeCallError, NodeClient, type WorkTemplate } from './node-client.ts';
 import { randomNonceStart } from './random-nonce.ts';
 import { logNewJob } from './report/lines.ts';
 

@@ -3,7 +3,7 @@ import { CommanderError } from 'commander';
 import { DriverError } from '../../drivers/driver.ts';
 import { SourceError } from '../../miner/job-source.ts';
 import { MnemonicError } from '../keys/mnemonic.ts';
-import { PowError } from '../node/pow-error.ts';
+import { PowError } from '../pow/pow-error.ts';
 import { HasherError } from '../tensority/hasher.ts';
 import { InputError } from '../util/errors.ts';
 import { KernelsDisagreeError } from './pow-input.ts';

@@ -1,7 +1,7 @@
 /** The device that a node command checks proofs of work on, opened, tested and behind a verifier. */
 import type { Device } from '../../drivers/driver.ts';
 import { openTested } from '../../drivers/open.ts';
-import { PowVerifier } from '../node/pow-verifier.ts';
+import { PowVerifier } from '../pow/pow-verifier.ts';
 import { openConfirmingHasher } from '../tensority/cpu-hasher.ts';
 import type { BatchHasher } from '../tensority/hasher.ts';
 import { PendingHasher } from '../tensority/pending-hasher.ts';

@@ -15,15 +15,15 @@ import {
   type PowClaim,
 } from '../consensus/header-rules.ts';
 import { RuleError } from '../consensus/rule-error.ts';
+import type { PowPriority } from '../pow/hash-queue.ts';
+import { PowError } from '../pow/pow-error.ts';
+import type { PowResult, PowVerifier } from '../pow/pow-verifier.ts';
 import type { BlockFacts, ChainStore } from '../store/chain-store.ts';
 import { keyText } from '../store/kv.ts';
 import type { Clock } from '../util/clock.ts';
 import { CheckpointGuard } from './checkpoint-guard.ts';
-import type { PowPriority } from './hash-queue.ts';
 import { HeaderView } from './header-view.ts';
 import type { Orphan, OrphanPool } from './orphans.ts';
-import { PowError } from './pow-error.ts';
-import type { PowResult, PowVerifier } from './pow-verifier.ts';
 import { runInSlices } from './slices.ts';
 
 /** A block that may be stored. */

@@ -1,13 +1,13 @@
 /** What a chain is made of and asked for, and what it tells. */
 import type { Network } from '../consensus/network.ts';
+import type { PowPriority } from '../pow/hash-queue.ts';
+import type { PowVerifier } from '../pow/pow-verifier.ts';
 import type { ChainStore, IndexEntry } from '../store/chain-store.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
 import type { TipChange } from './best-chain.ts';
 import type { FlushOptions } from './flush-policy.ts';
-import type { PowPriority } from './hash-queue.ts';
 import type { OrphanPoolOptions } from './orphans.ts';
-import type { PowVerifier } from './pow-verifier.ts';
 
 export interface ChainOptions extends FlushOptions {
   readonly network: Network;

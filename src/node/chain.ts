@@ -14,6 +14,7 @@ import type { HashedHeader } from '../consensus/branch.ts';
 import { checkProofOfWork, type HeaderContext } from '../consensus/header-rules.ts';
 import type { Network } from '../consensus/network.ts';
 import type { RuleError } from '../consensus/rule-error.ts';
+import type { PowPriority } from '../pow/hash-queue.ts';
 import type { IndexEntry } from '../store/chain-store.ts';
 import { keyText } from '../store/kv.ts';
 import { StoreError } from '../store/store-error.ts';
@@ -31,7 +32,6 @@ import type {
   TipEvent,
 } from './chain-options.ts';
 import { FlushPolicy } from './flush-policy.ts';
-import type { PowPriority } from './hash-queue.ts';
 import { OrphanPool } from './orphans.ts';
 import { ProofsAhead } from './proofs-ahead.ts';
 import { Slice } from './slices.ts';

@@ -11,6 +11,7 @@
  */
 import type { Network } from '../consensus/network.ts';
 import type { HostPort } from '../p2p/transport.ts';
+import type { PowVerifier } from '../pow/pow-verifier.ts';
 import type { ChainStore } from '../store/chain-store.ts';
 import type { BatchHasher } from '../tensority/hasher.ts';
 import type { TableProvider } from '../tensority/table.ts';
@@ -30,7 +31,6 @@ import { MiningSettings, type MiningSettingsOptions } from './mining/mining-sett
 import type { SettingsStore } from './mining/settings-file.ts';
 import { Templates } from './mining/templates.ts';
 import { PeerNetwork, type PeerNetworkOptions, type PeerNetworkParts } from './peer-network.ts';
-import type { PowVerifier } from './pow-verifier.ts';
 
 export interface NodeOptions {
   readonly network: Network;

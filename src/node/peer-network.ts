@@ -11,6 +11,7 @@ import { type SeedOptions, Seeds } from '../p2p/discovery/seeds.ts';
 import type { NodeIdentity } from '../p2p/identity.ts';
 import { type NodeInfo, SERVICE } from '../p2p/node-info.ts';
 import { type HostPort, P2pTransport } from '../p2p/transport.ts';
+import type { PowVerifier } from '../pow/pow-verifier.ts';
 import type { ChainStore } from '../store/chain-store.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
@@ -18,7 +19,6 @@ import type { Chain } from './chain.ts';
 import type { PeersView } from './http/api-parts.ts';
 import type { Mempool } from './mempool/mempool.ts';
 import { PeerSet } from './peers/peer-set.ts';
-import type { PowVerifier } from './pow-verifier.ts';
 import { Sync } from './sync/sync.ts';
 
 export interface PeerNetworkOptions {

@@ -4,8 +4,8 @@
  */
 import type { HashedHeader } from '../consensus/branch.ts';
 import type { PowClaim } from '../consensus/header-rules.ts';
+import type { PowVerifier } from '../pow/pow-verifier.ts';
 import type { ChainStore } from '../store/chain-store.ts';
-import type { PowVerifier } from './pow-verifier.ts';
 import type { Submission, Submissions } from './submissions.ts';
 
 export interface ProofsAheadParts {

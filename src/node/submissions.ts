@@ -4,10 +4,10 @@
  */
 import type { Block } from '../chain/block.ts';
 import type { PowClaim } from '../consensus/header-rules.ts';
+import { POW_PRIORITIES, type PowPriority } from '../pow/hash-queue.ts';
 import { keyText } from '../store/kv.ts';
 import type { Deferred } from '../util/deferred.ts';
 import type { TipChange } from './best-chain.ts';
-import { POW_PRIORITIES, type PowPriority } from './hash-queue.ts';
 
 /**
  * - `connected`: there is a new tip, this block or an orphan that it brought.

@@ -8,7 +8,7 @@ import { optionError } from '../../src/cli/option-values.ts';
 import { KernelsDisagreeError } from '../../src/cli/pow-input.ts';
 import { KeyFileError } from '../../src/keys/keyfile-format.ts';
 import { MnemonicError } from '../../src/keys/mnemonic.ts';
-import { PowError, type PowErrorDetail } from '../../src/node/pow-error.ts';
+import { PowError, type PowErrorDetail } from '../../src/pow/pow-error.ts';
 import { StoreError } from '../../src/store/store-error.ts';
 import { HasherError, type HasherErrorDetail } from '../../src/tensority/hasher.ts';
 import { InputError } from '../../src/util/errors.ts';

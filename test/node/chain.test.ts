@@ -7,7 +7,7 @@ import { RuleError } from '../../src/consensus/rule-error.ts';
 import { BranchError } from '../../src/node/best-chain.ts';
 import { ChainError } from '../../src/node/chain-error.ts';
 import type { TipEvent } from '../../src/node/chain-options.ts';
-import { PowError } from '../../src/node/pow-error.ts';
+import { PowError } from '../../src/pow/pow-error.ts';
 import type { Change } from '../../src/store/kv.ts';
 import { spentKey } from '../../src/store/layout.ts';
 import { MemoryKv } from '../../src/store/memory-kv.ts';

@@ -5,7 +5,7 @@ import { type Network, SOLONET } from '../../src/consensus/network.ts';
 import { RuleError } from '../../src/consensus/rule-error.ts';
 import { Chain } from '../../src/node/chain.ts';
 import type { ChainOptions } from '../../src/node/chain-options.ts';
-import { PowVerifier, type PowVerifierParts } from '../../src/node/pow-verifier.ts';
+import { PowVerifier, type PowVerifierParts } from '../../src/pow/pow-verifier.ts';
 import { ChainStore } from '../../src/store/chain-store.ts';
 import type { KeyValueStore } from '../../src/store/kv.ts';
 import { MemoryKv } from '../../src/store/memory-kv.ts';

@@ -2,6 +2,8 @@
  * What the HTTP interface needs of the node, as narrow interfaces: the node hands its concrete parts
  * in, tests hand in others.
  */
+
+import type { PowVerifier } from '../../pow/pow-verifier.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Logger } from '../../util/log.ts';
 import type { Chain } from '../chain.ts';
@@ -10,7 +12,6 @@ import type { LocalMiner } from '../mining/local-miner.ts';
 import type { MiningSettings } from '../mining/mining-settings.ts';
 import type { Templates } from '../mining/templates.ts';
 import type { PeerStatus as ConnectedPeer } from '../peers/peer-status.ts';
-import type { PowVerifier } from '../pow-verifier.ts';
 import type { AccessTokens } from './access-tokens.ts';
 
 export type ApiChain = Pick<

@@ -9,6 +9,7 @@
 import { type Block, decodeBlock } from '../../chain/block.ts';
 import type { BlockHeader } from '../../chain/header.ts';
 import { RuleError } from '../../consensus/rule-error.ts';
+import { PowError } from '../../pow/pow-error.ts';
 import { keyText } from '../../store/kv.ts';
 import { bytesEqual, bytesToHex } from '../../util/bytes.ts';
 import { errorText, InputError } from '../../util/errors.ts';
@@ -17,7 +18,6 @@ import { BranchError } from '../best-chain.ts';
 import type { Chain } from '../chain.ts';
 import { ChainError } from '../chain-error.ts';
 import type { SyncPeer } from '../peers/sync-peer.ts';
-import { PowError } from '../pow-error.ts';
 
 export interface AnnouncedBlocksParts {
   readonly chain: Pick<Chain, 'tip' | 'has' | 'proveHeader' | 'submit'>;

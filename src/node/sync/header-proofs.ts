@@ -8,9 +8,9 @@
  * only the lowest is computed again by the confirming hasher.
  */
 import { checkProofOfWork } from '../../consensus/header-rules.ts';
+import { PowError } from '../../pow/pow-error.ts';
+import type { PowResult, PowVerifier } from '../../pow/pow-verifier.ts';
 import { keyText } from '../../store/kv.ts';
-import { PowError } from '../pow-error.ts';
-import type { PowResult, PowVerifier } from '../pow-verifier.ts';
 import type { CheckedHeader } from './header-chain.ts';
 
 /** Begun before anything is known to be good. */

@@ -1,10 +1,11 @@
 /** What syncing is made of and asked for. */
+
+import type { PowVerifier } from '../../pow/pow-verifier.ts';
 import type { ChainStore } from '../../store/chain-store.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Logger } from '../../util/log.ts';
 import type { Chain } from '../chain.ts';
 import type { SyncPeer } from '../peers/sync-peer.ts';
-import type { PowVerifier } from '../pow-verifier.ts';
 import type { SyncRunOptions } from './sync-run-options.ts';
 
 /** The peers we are connected to, as far as syncing is concerned. */

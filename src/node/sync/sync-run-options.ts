@@ -1,11 +1,11 @@
 /** What a run is made of and asked for. */
 import type { Checkpoints } from '../../consensus/checkpoints.ts';
+import type { PowVerifier } from '../../pow/pow-verifier.ts';
 import type { ChainStore } from '../../store/chain-store.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { LruMap } from '../../util/lru.ts';
 import type { Chain } from '../chain.ts';
 import type { Offence, SyncPeer } from '../peers/sync-peer.ts';
-import type { PowVerifier } from '../pow-verifier.ts';
 import type { HeaderSource } from './header-source.ts';
 
 export interface SyncRunOptions {

@@ -9,13 +9,13 @@
  */
 import { type Block, decodeBlock } from '../../chain/block.ts';
 import { RuleError } from '../../consensus/rule-error.ts';
+import { PowError } from '../../pow/pow-error.ts';
 import { keyText } from '../../store/kv.ts';
 import { bytesEqual } from '../../util/bytes.ts';
 import { InputError } from '../../util/errors.ts';
 import { BranchError } from '../best-chain.ts';
 import { ChainError } from '../chain-error.ts';
 import type { SyncPeer } from '../peers/sync-peer.ts';
-import { PowError } from '../pow-error.ts';
 import { Slice } from '../slices.ts';
 import { Bell } from './bell.ts';
 import { BlockFetch } from './block-fetch.ts';

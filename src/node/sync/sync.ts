@@ -10,13 +10,13 @@
  */
 import type { BlockHeader } from '../../chain/header.ts';
 import { SERVICE } from '../../p2p/node-info.ts';
+import { PowError } from '../../pow/pow-error.ts';
 import { StoreError } from '../../store/store-error.ts';
 import { bytesEqual, bytesToHex } from '../../util/bytes.ts';
 import { errorText } from '../../util/errors.ts';
 import { LruMap } from '../../util/lru.ts';
 import { ChainError } from '../chain-error.ts';
 import type { Offence, SyncPeer } from '../peers/sync-peer.ts';
-import { PowError } from '../pow-error.ts';
 import { AnnouncedBlocks } from './announced-blocks.ts';
 import { Bell } from './bell.ts';
 import type { HeaderSource, SourcedHeader } from './header-source.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { RuleError } from '../../../src/consensus/rule-error.ts';
-import { PowError } from '../../../src/node/pow-error.ts';
-import type { PowResult, PowVerifier } from '../../../src/node/pow-verifier.ts';
 import { type CheckedHeader, HeaderChain } from '../../../src/node/sync/header-chain.ts';
 import { HeaderProofs } from '../../../src/node/sync/header-proofs.ts';
+import { PowError } from '../../../src/pow/pow-error.ts';
+import type { PowResult, PowVerifier } from '../../../src/pow/pow-verifier.ts';
 import { bytesToHex } from '../../../src/util/bytes.ts';
 import { ChainBuilder } from '../../support/chain-builder.ts';
 import { ChainRig } from '../../support/chain-rig.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { WaitList } from '../../src/node/wait-list.ts';
+import { WaitList } from '../../src/pow/wait-list.ts';
 import { seededRandom } from '../support/random.ts';
 
 describe('WaitList', () => {

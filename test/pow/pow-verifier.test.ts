@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { PowError } from '../../src/node/pow-error.ts';
+import { PowError } from '../../src/pow/pow-error.ts';
 import {
   PowVerifier,
   type PowVerifierOptions,
   type PowVerifierParts,
-} from '../../src/node/pow-verifier.ts';
+} from '../../src/pow/pow-verifier.ts';
 import { type BatchHasher, HasherError } from '../../src/tensority/hasher.ts';
 import { FakeClock, settle } from '../support/fake-clock.ts';
 import { GatedHasher } from '../support/gated-hasher.ts';

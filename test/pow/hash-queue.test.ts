@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { HashQueue, type HashQueueOptions, type PowPriority } from '../../src/node/hash-queue.ts';
-import { PowError } from '../../src/node/pow-error.ts';
+import { HashQueue, type HashQueueOptions, type PowPriority } from '../../src/pow/hash-queue.ts';
+import { PowError } from '../../src/pow/pow-error.ts';
 import { HasherError } from '../../src/tensority/hasher.ts';
 import { bytesToHex } from '../../src/util/bytes.ts';
 import { FakeClock, settle } from '../support/fake-clock.ts';

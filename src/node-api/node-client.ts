@@ -5,11 +5,11 @@
  * answers get-work with an empty 200; `bits` exceeds what a JSON number keeps, so the hex calls are
  * used. Whatever a node answers becomes a value or a `NodeCallError`; credentials stay inside.
  */
-import { type BlockHeader, decodeHeader, encodeHeader } from '../src/chain/header.ts';
-import { bytesToHex, hexToBytes } from '../src/util/bytes.ts';
-import { CodedError, clip, errorText, InputError } from '../src/util/errors.ts';
-import { type JsonValue, parseExact } from '../src/util/json.ts';
-import { isObject, type JsonObject } from '../src/util/json-fields.ts';
+import { type BlockHeader, decodeHeader, encodeHeader } from '../chain/header.ts';
+import { bytesToHex, hexToBytes } from '../util/bytes.ts';
+import { CodedError, clip, errorText, InputError } from '../util/errors.ts';
+import { type JsonValue, parseExact } from '../util/json.ts';
+import { isObject, type JsonObject } from '../util/json-fields.ts';
 
 export interface NodeClientOptions {
   /** `http[s]://[user:secret@]host[:port][/prefix]` */
