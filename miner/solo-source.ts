@@ -10,6 +10,7 @@
 
 import { MAX_VARINT63 } from '../src/chain/varint.ts';
 import { NodeCallError, NodeClient, type WorkTemplate } from '../src/node-api/node-client.ts';
+import { isSameWork, isStaleText } from '../src/node-api/work.ts';
 import { bitsToTarget, type Target } from '../src/tensority/target.ts';
 import { bytesEqual } from '../src/util/bytes.ts';
 import { errorText } from '../src/util/errors.ts';
@@ -51,9 +52,6 @@ const DEFAULTS = {
 
 /** A block is worth more than a call: without a clear answer it is sent this often. */
 const SUBMIT_ATTEMPTS = 3;
-
-/** Bytom nodes have one error code for everything; this text is what marks a stale submission. */
-const STALE_TEXT = 'pending mining block has been changed';
 
 export class SoloSource implements JobSource {
   readonly name: string;
@@ -118,7 +116,7 @@ export class SoloSource implements JobSource {
         const reason = errorText(error);
         if (!(error instanceof NodeCallError) || isRefusal(error)) {
           this.#pollAtOnce();
-          if (!reason.includes(STALE_TEXT)) return { status: 'rejected', ms: elapsed(), reason };
+          if (!isStaleText(reason)) return { status: 'rejected', ms: elapsed(), reason };
           // Stale at the second attempt may mean that the first one made the block.
           if (unclear === '') return { status: 'stale', ms: elapsed(), reason };
           return { status: 'unanswered', reason: `${unclear}; sent again: ${reason}` };
@@ -154,11 +152,11 @@ export class SoloSource implements JobSource {
   #offer(template: WorkTemplate, target: Target, sink: JobSink): void {
     const { header, seed } = template;
     const last = this.#current;
+    if (last !== undefined && isSameWork(last, template, this.#options.refreshMs)) return;
     const sameParent =
       last !== undefined &&
       bytesEqual(last.header.previousBlockHash, header.previousBlockHash) &&
       bytesEqual(last.seed, seed);
-    if (sameParent && isSameWork(last, template, this.#options.refreshMs)) return;
     this.#current = template;
     this.#jobs++;
     const job: MiningJob = {
@@ -216,21 +214,6 @@ export class SoloSource implements JobSource {
     this.#wake = () => woken.abort();
     return pause(ms, signal, woken.signal);
   }
-}
-
-/** True if devices need not restart: nothing but a little time has passed between the templates. */
-function isSameWork(old: WorkTemplate, now: WorkTemplate, refreshMs: number): boolean {
-  const a = old.header;
-  const b = now.header;
-  return (
-    a.version === b.version &&
-    a.height === b.height &&
-    a.bits === b.bits &&
-    bytesEqual(a.transactionsMerkleRoot, b.transactionsMerkleRoot) &&
-    bytesEqual(a.transactionStatusHash, b.transactionStatusHash) &&
-    // Either way: a clock that was set back makes the old timestamp one from the future.
-    Math.abs(b.timestamp - a.timestamp) * 1000 < refreshMs
-  );
 }
 
 function usableTarget({ header }: WorkTemplate): Target {

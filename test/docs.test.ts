@@ -154,8 +154,8 @@ describe('unknownFlags', () => {
 
   it('finds the flags that the help does not list', () => {
     expect(unknownFlags(calls, help)).toEqual([
-      'a.md:4: bytom-miner mine has no --gone',
-      'a.md:4: bytom-miner mine has no -q',
+      'a.md:4: bytom-devnet mine has no --gone',
+      'a.md:4: bytom-devnet mine has no -q',
     ]);
   });
 });
@@ -190,12 +190,12 @@ function unknownScripts(documents: readonly Document[], { scripts }: Manifest): 
   });
 }
 
-/** Calls of `bytom-*`, by name, through npx, or as `npm start --`, which starts the miner. */
+/** Calls of `bytom-*`, by name, through npx, or as `npm start --`, which is `bytom-devnet`. */
 function callsIn(documents: readonly Document[]): Call[] {
   return commandsIn(documents).flatMap(({ where, words }) => {
     const rest = words[0] === 'npx' ? words.slice(1) : words;
     const isStart = rest[0] === 'npm' && rest[1] === 'start';
-    if (isStart) return [{ where, program: 'bytom-miner', words: rest.slice(3) }];
+    if (isStart) return [{ where, program: 'bytom-devnet', words: rest.slice(3) }];
     const program = rest[0] ?? '';
     return /^bytom-[a-z]+$/.test(program) ? [{ where, program, words: rest.slice(1) }] : [];
   });

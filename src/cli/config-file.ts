@@ -12,6 +12,7 @@ import { readAt } from './option-values.ts';
 const REPEATED: ReadonlySet<string> = new Set([
   ...['url', 'user', 'pass', 'onnx-option'],
   ...['connect', 'seed', 'rpc-allow-host', 'rpc-allow-origin'],
+  ...['node', 'listen', 'trusted-proxy', 'http-allow-host'],
 ]);
 /** Options whose value is a list with commas: an array stands for that list. */
 const LISTS: ReadonlySet<string> = new Set(['device', 'intensity']);

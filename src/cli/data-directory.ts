@@ -19,6 +19,16 @@ export function defaultDataDirectory(network: NetworkName, around: Surroundings 
   return join(userData(around), FOLDER, network);
 }
 
+/** A pool's shares, blocks and bans: a folder of its own beside the chain's data. */
+export function defaultPoolDirectory(network: NetworkName, around: Surroundings = here()): string {
+  return join(userData(around), FOLDER, `pool-${network}`);
+}
+
+/** The private chain of `bytom-devnet`. */
+export function defaultDevnetDirectory(around: Surroundings = here()): string {
+  return join(userData(around), FOLDER, 'devnet');
+}
+
 /**
  * What can be lost without harm. Linux and others: `$XDG_CACHE_HOME` or `~/.cache`; macOS:
  * `~/Library/Caches`; Windows: `%LOCALAPPDATA%`; there, `bytom-tensority`.

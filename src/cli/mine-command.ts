@@ -1,17 +1,12 @@
 /** `bytom-miner`: puts a source, the devices and the miner together, and runs them to the end. */
-import { createDeviceDoor, type DeviceDoor } from '../../drivers/open.ts';
-import { Miner, type MinerOutcome } from '../../miner/miner.ts';
-import { Recheck } from '../../miner/recheck.ts';
-import { openConfirmingHasher } from '../tensority/cpu-hasher.ts';
-import { HasherError } from '../tensority/hasher.ts';
-import type { ThreadHasher } from '../tensority/thread-hasher.ts';
+import type { MinerOutcome } from '../../miner/miner.ts';
 import { InputError } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
-import { BATCH_MS, createTables, driverTable, selectedDevices } from './devices.ts';
+import { driverTable, selectedDevices } from './devices.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts';
-import { collectGarbage } from './garbage.ts';
 import { openLog } from './log-output.ts';
 import type { MineOptions } from './miner-options.ts';
+import { assembleMiner } from './miner-parts.ts';
 import { printError, printResult, rounded } from './output.ts';
 import { createSource } from './sources.ts';
 import { logTuning } from './tuning-report.ts';
@@ -52,28 +47,16 @@ async function mine(options: MineOptions, { log, closeLog, signal }: MineParts):
     printResult('', { ended: 'dry-run', source: source.name, devices }, options.json);
     return EXIT.ok;
   }
-  const tables = createTables();
-  const confirming = new ConfirmingHashers();
-  const miner = new Miner(
+  const { miner, close } = assembleMiner(
     {
       devices,
+      intensity,
       logCycleMs: options.logCycle,
       graceMs: STOP_MS,
       ...(options.shares === undefined ? {} : { shares: options.shares }),
       ...(options.timeLimit === undefined ? {} : { timeLimitMs: options.timeLimit }),
     },
-    {
-      source,
-      log,
-      tables,
-      door: tidyDoor(
-        createDeviceDoor((id) => ({ batchMs: BATCH_MS, ...intensity.get(id) }), {
-          drivers,
-          tables,
-        }),
-      ),
-      recheck: new Recheck({ hasherFor: (kernel) => confirming.for(kernel), tables }),
-    },
+    { source, log, drivers },
   );
   try {
     const outcome = await miner.run(signal);
@@ -81,42 +64,7 @@ async function mine(options: MineOptions, { log, closeLog, signal }: MineParts):
     await closeLog();
     return end(outcome, options);
   } finally {
-    await confirming.close();
-  }
-}
-
-/** Frees the tables of the self-test as soon as a device is open. */
-function tidyDoor(door: DeviceDoor): DeviceDoor {
-  return {
-    ...door,
-    open: async (id, signal) => {
-      const device = await door.open(id, signal);
-      collectGarbage();
-      return device;
-    },
-  };
-}
-
-/** One confirming hasher for each kernel that found something. */
-class ConfirmingHashers {
-  readonly #hashers = new Map<string | undefined, ThreadHasher>();
-  #isClosed = false;
-
-  /** Throws once they are closed: checks that were dropped must not start threads again. */
-  for(kernel: string | undefined): ThreadHasher {
-    if (this.#isClosed) throw new HasherError({ code: 'lost', reason: 'closed' });
-    const open = this.#hashers.get(kernel);
-    if (open !== undefined) return open;
-    const hasher = openConfirmingHasher(kernel);
-    this.#hashers.set(kernel, hasher);
-    // Should its thread die, the next check gets a new one.
-    void hasher.lost.then(() => this.#hashers.delete(kernel));
-    return hasher;
-  }
-
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    await Promise.all([...this.#hashers.values()].map((hasher) => hasher.close()));
+    await close();
   }
 }
 

@@ -4,6 +4,6 @@ import { startProgram } from './start.ts';
 
 await startProgram({
   name: 'bytom-miner',
-  instead: '"npm start --" or "npx bytom-miner", which bring their own',
+  instead: '"npx bytom-miner", which brings its own',
   load: async () => (await import('./miner-main.ts')).runMinerCli,
 });

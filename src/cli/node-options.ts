@@ -1,5 +1,6 @@
 /** The options of `bytom-node`, as one commander program. What they do is in the other files. */
 import { Command, Option } from 'commander';
+import type { Network } from '../consensus/network.ts';
 import { addDataOptions, type DataOptions, nodeOption } from './chain-options.ts';
 import {
   addDeviceSettings,
@@ -8,12 +9,14 @@ import {
   ownOptions,
   subcommand,
 } from './common-options.ts';
+import { applyConfigFile } from './config-file.ts';
 import type { DeviceOptions } from './devices.ts';
 import { styleHelp } from './help-style.ts';
 import { addKeysCommand, type KeysActions } from './keys-options.ts';
 import { EXPORT_FOOTER, HELP_FOOTER, IMPORT_FOOTER, VERIFY_FOOTER } from './node-help.ts';
 import { wholeNumber } from './option-values.ts';
 import { addRunOptions, type RunOptions } from './run-options.ts';
+import { type RunPlan, runPlan } from './run-plan.ts';
 import { VERSION } from './version.ts';
 
 export interface ImportOptions extends DataOptions, DeviceOptions {
@@ -68,6 +71,27 @@ export function createNodeProgram(actions: NodeActions): Command {
   addKeysCommand(program, actions);
   program.helpCommand('help [command]', 'print the help of a command');
   return program;
+}
+
+/**
+ * The plan of a node in the process of a pool, from the environment and a file of options, as
+ * `bytom-node --config` takes it. Network and address are the pool's. Throws `InputError`.
+ */
+export function embeddedPlan(
+  network: Network,
+  config: string | undefined,
+  miningAddress: string | undefined,
+): RunPlan {
+  const command = new Command('bytom-node').exitOverride();
+  styleHelp(command);
+  addRunOptions(command);
+  command.parse([], { from: 'user' });
+  if (config !== undefined) applyConfigFile(command, config);
+  return runPlan({
+    ...command.opts<RunOptions>(),
+    network,
+    ...(miningAddress === undefined ? {} : { miningAddress }),
+  });
 }
 
 function addDeviceOptions(command: Command): void {

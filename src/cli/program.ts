@@ -59,6 +59,7 @@ export async function runProgram(
 function usageText(error: unknown, program: Command): string | undefined {
   if (!(error instanceof CommanderError) || error.code !== 'commander.excessArguments') return;
   const names = program.commands.map((command) => command.name());
+  if (names.length === 0) return;
   const unknown = program.args.find((argument) => !names.includes(argument));
   if (unknown === undefined || names.includes(program.args[0] ?? '')) return;
   return `unknown command '${unknown}' (there are: ${names.join(', ')}, help)`;

@@ -1,15 +1,17 @@
 /**
- * The two calls of a Bytom node's HTTP API that solo mining needs: get-work and submit-work.
+ * The calls of a Bytom node's HTTP API that miners and pools need: work, blocks, and whom blocks pay.
+ * Bytom 1.x mining interfaces, A; `get-block-template` is a call of our own node alone.
  *
  * What may surprise: a failed call is HTTP 200 with `"status":"fail"`; a node holding a bad nonce
  * answers get-work with an empty 200; `bits` exceeds what a JSON number keeps, so the hex calls are
  * used. Whatever a node answers becomes a value or a `NodeCallError`; credentials stay inside.
  */
-import { type BlockHeader, decodeHeader, encodeHeader } from '../chain/header.ts';
+import { BLOCK_FLAG, type BlockHeader, decodeHeader, encodeHeader } from '../chain/header.ts';
 import { bytesToHex, hexToBytes } from '../util/bytes.ts';
-import { CodedError, clip, errorText, InputError } from '../util/errors.ts';
+import { CodedError, clip, InputError } from '../util/errors.ts';
 import { type JsonValue, parseExact } from '../util/json.ts';
 import { isObject, type JsonObject } from '../util/json-fields.ts';
+import { type NodeEndpoint, networkText, nodeEndpoint } from './node-endpoint.ts';
 
 export interface NodeClientOptions {
   /** `http[s]://[user:secret@]host[:port][/prefix]` */
@@ -22,6 +24,11 @@ export interface WorkTemplate {
   /** The header to mine; its nonce means nothing. */
   readonly header: BlockHeader;
   readonly seed: Uint8Array;
+}
+
+export interface BlockTemplate extends WorkTemplate {
+  /** The whole block, wire form; its nonce means nothing. */
+  readonly rawBlock: Uint8Array;
 }
 
 export type NodeCallErrorDetail =
@@ -45,81 +52,121 @@ export class NodeCallError extends CodedError<NodeCallErrorDetail> {
   }
 }
 
-/** A template is a few hundred bytes; more than this is not a node. */
+/** Most answers are a few hundred bytes; more than this is not a node. */
 const MAX_ANSWER_BYTES = 1 << 20;
+/** The largest block of 10 million gas takes some 10 MiB, its hex twice that. */
+const MAX_BLOCK_ANSWER_BYTES = 24 << 20;
 
 export class NodeClient {
   /** `host:port`, safe to log. */
   readonly name: string;
-  readonly #base: string;
-  readonly #headers: Readonly<Record<string, string>>;
+  readonly #endpoint: NodeEndpoint;
   readonly #timeoutMs: number;
 
   /** Throws `InputError` for a URL that cannot be used; the message never holds its credentials. */
   constructor(options: NodeClientOptions) {
-    const url = parseNodeUrl(options.url);
-    const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
-    this.name = `${url.hostname}:${port}`;
-    this.#base = `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
-    const headers: Record<string, string> = { 'content-type': 'application/json' };
-    if (url.username !== '' || url.password !== '') {
-      const pair = `${decodePart(url.username)}:${decodePart(url.password)}`;
-      headers['authorization'] = `Basic ${Buffer.from(pair).toString('base64')}`;
-    }
-    this.#headers = headers;
+    this.#endpoint = nodeEndpoint(options.url);
+    this.name = this.#endpoint.name;
     this.#timeoutMs = options.timeoutMs;
   }
 
   /** The block to mine now. Rejects `NodeCallError`, or the signal's reason once it has aborted. */
   async getWork(signal: AbortSignal): Promise<WorkTemplate> {
-    const data = await this.#call('get-work', {}, signal);
-    try {
+    const data = await this.#call('get-work', {}, { signal });
+    return read(() => {
       const work = asObject(data, 'data');
-      const bytes = hexToBytes(asText(work['block_header'], 'block_header'), 'block_header');
-      const { header, bytesRead } = decodeHeader(bytes, 'block_header');
-      if (bytesRead !== bytes.length) {
-        throw new InputError('block_header', `${bytesRead} bytes`, `${bytes.length}`);
-      }
-      return { header, seed: hexToBytes(asText(work['seed'], 'seed'), 'seed', 32) };
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      throw new NodeCallError({ code: 'bad-answer', text: error.message }, { cause: error });
-    }
+      return {
+        header: wholeHeader(asHex(work['block_header'], 'block_header')),
+        seed: hexToBytes(asText(work['seed'], 'seed'), 'seed', 32),
+      };
+    });
+  }
+
+  /**
+   * The same with the whole block, which any node takes by `submitBlock` once it is solved. Only our
+   * own node has this call (`isMissingCall`). Rejects as `getWork` does.
+   */
+  async getBlockTemplate(signal: AbortSignal): Promise<BlockTemplate> {
+    const options = { signal, maxBytes: MAX_BLOCK_ANSWER_BYTES };
+    const data = await this.#call('get-block-template', {}, options);
+    return read(() => {
+      const template = asObject(data, 'data');
+      const rawBlock = asHex(template['raw_block'], 'raw_block');
+      return {
+        header: blockHeaderOf(rawBlock),
+        seed: hexToBytes(asText(template['seed'], 'seed'), 'seed', 32),
+        rawBlock,
+      };
+    });
   }
 
   /**
    * Hands in a solved header; the node takes nonce and timestamp from it. Resolves once it has
-   * become a block; rejects `NodeCallError`.
+   * become a block; rejects as `getWork` does.
    */
-  async submitWork(header: BlockHeader): Promise<void> {
+  async submitWork(header: BlockHeader, signal?: AbortSignal): Promise<void> {
     const request = { block_header: bytesToHex(encodeHeader(header)) };
-    const data = await this.#call('submit-work', request);
-    if (data === true) return;
-    const text = `data: expected true, got ${shown(data)}`;
-    throw new NodeCallError({ code: 'bad-answer', text });
+    checkTrue(await this.#call('submit-work', request, { signal }));
+  }
+
+  /** Hands in a whole block, wire form; one that the node has already counts. Rejects likewise. */
+  async submitBlock(rawBlock: Uint8Array, signal?: AbortSignal): Promise<void> {
+    checkTrue(await this.#call('submit-block', { raw_block: bytesToHex(rawBlock) }, { signal }));
+  }
+
+  /** By its hash, or by its height on the best chain. Rejects likewise, `refused` if there is none. */
+  async getBlockHeader(which: number | Uint8Array, signal?: AbortSignal): Promise<BlockHeader> {
+    const request =
+      typeof which === 'number' ? { block_height: which } : { block_hash: bytesToHex(which) };
+    const data = await this.#call('get-block-header', request, { signal });
+    return read(() => wholeHeader(asHex(asObject(data, 'data')['block_header'], 'block_header')));
+  }
+
+  /** Wire form of a block. Rejects likewise, `refused` if there is none. */
+  async getRawBlock(hash: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+    const request = { block_hash: bytesToHex(hash) };
+    const options = { signal, maxBytes: MAX_BLOCK_ANSWER_BYTES };
+    const data = await this.#call('get-raw-block', request, options);
+    return read(() => {
+      const rawBlock = asHex(asObject(data, 'data')['raw_block'], 'raw_block');
+      blockHeaderOf(rawBlock);
+      return rawBlock;
+    });
+  }
+
+  /** Whom templates pay. Rejects likewise, `refused` if the node has no address. */
+  async miningAddress(signal?: AbortSignal): Promise<string> {
+    const data = await this.#call('get-mining-address', {}, { signal });
+    return read(() => asText(asObject(data, 'data')['mining_address'], 'mining_address'));
+  }
+
+  /** Rejects likewise, `refused` for what is no address of the node's network. */
+  async setMiningAddress(address: string, signal?: AbortSignal): Promise<void> {
+    await this.#call('set-mining-address', { mining_address: address }, { signal });
   }
 
   async #call(
     path: string,
-    request: Readonly<Record<string, string>>,
-    signal?: AbortSignal,
+    request: Readonly<Record<string, string | number>>,
+    options: { readonly signal?: AbortSignal | undefined; readonly maxBytes?: number },
   ): Promise<JsonValue | undefined> {
-    // Not AbortSignal.any: at a call a second for months, nothing may pile up on the outer signal.
+    const { signal, maxBytes = MAX_ANSWER_BYTES } = options;
+    // Not AbortSignal.any: at ten calls a second for months, nothing may pile up on the outer signal.
     const ended = new AbortController();
     const end = (): void => ended.abort();
     const timer = setTimeout(end, this.#timeoutMs);
     signal?.addEventListener('abort', end, { once: true });
     try {
       signal?.throwIfAborted();
-      const response = await fetch(`${this.#base}/${path}`, {
+      const response = await fetch(`${this.#endpoint.base}/${path}`, {
         method: 'POST',
-        headers: this.#headers,
+        headers: { ...this.#endpoint.headers, 'content-type': 'application/json' },
         body: JSON.stringify(request),
         // A node sends nobody elsewhere for work, and the credentials are for this host alone.
         redirect: 'manual',
         signal: ended.signal,
       });
-      return answerData(response.status, await readBody(response));
+      return answerData(response.status, await readBody(response, maxBytes));
     } catch (error) {
       if (error instanceof NodeCallError) throw error;
       signal?.throwIfAborted();
@@ -132,6 +179,17 @@ export class NodeClient {
       signal?.removeEventListener('abort', end);
     }
   }
+}
+
+/**
+ * True if a node failed the way it does for a call that it does not have: bytomd answers 500 "not
+ * Found", or sends to another path where its wallet is off.
+ */
+export function isMissingCall(error: unknown): boolean {
+  if (!(error instanceof NodeCallError) || error.detail.code !== 'http-status') return false;
+  const { status, text } = error.detail;
+  if (status === 500) return /not found/i.test(text);
+  return status === 404 || status === 405 || (status >= 300 && status < 400);
 }
 
 /** The `data` of a successful answer. */
@@ -176,8 +234,8 @@ function parseAnswer(body: string): JsonObject | undefined {
   return isObject(value) ? value : undefined;
 }
 
-/** Reads at most `MAX_ANSWER_BYTES`, counted after decompression. */
-async function readBody(response: Response): Promise<string> {
+/** Reads at most `maxBytes`, counted after decompression. */
+async function readBody(response: Response, maxBytes: number): Promise<string> {
   const decoder = new TextDecoder();
   let text = '';
   let read = 0;
@@ -185,44 +243,40 @@ async function readBody(response: Response): Promise<string> {
   // Leaving the loop early cancels the stream and with it the connection.
   for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
     read += chunk.length;
-    if (read > MAX_ANSWER_BYTES) {
-      throw new NodeCallError({ code: 'oversized', limitBytes: MAX_ANSWER_BYTES });
-    }
+    if (read > maxBytes) throw new NodeCallError({ code: 'oversized', limitBytes: maxBytes });
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();
 }
 
-function parseNodeUrl(text: string): URL {
-  const expected = 'http://host:port or https://host:port, with user:secret@ if it asks for them';
-  // Everything up to the last @ may be a secret.
-  const shown = text.replace(/^.*@/s, '…@');
-  const url = URL.parse(text);
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw new InputError('node URL', expected, shown);
-  }
-  if (url.search !== '' || url.hash !== '') {
-    throw new InputError('node URL', `${expected}, and no query`, shown);
-  }
-  return url;
-}
-
-/** A percent sign that encodes nothing stands for itself. */
-function decodePart(text: string): string {
+/** Whatever is wrong with an answer is the node's fault. */
+function read<T>(reader: () => T): T {
   try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
+    return reader();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new NodeCallError({ code: 'bad-answer', text: error.message }, { cause: error });
   }
 }
 
-/** fetch hides the reason ("connect ECONNREFUSED …") one or two causes deep. */
-function networkText(error: unknown): string {
-  let inner = error;
-  while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;
-  const text = errorText(inner);
-  const code = inner instanceof Error && 'code' in inner ? String(inner.code) : '';
-  return clip(text === '' ? code || errorText(error) : text, 200);
+function wholeHeader(bytes: Uint8Array): BlockHeader {
+  const { header, bytesRead } = decodeHeader(bytes, 'block_header');
+  if (bytesRead !== bytes.length) {
+    throw new InputError('block_header', `${bytesRead} bytes`, `${bytes.length}`);
+  }
+  return header;
+}
+
+/** The header of a block that has transactions after it; these are looked at by who takes the block. */
+function blockHeaderOf(rawBlock: Uint8Array): BlockHeader {
+  const { header, flag } = decodeHeader(rawBlock, 'raw_block');
+  if (flag !== BLOCK_FLAG) throw new InputError('raw_block.flag', '3 (a whole block)', `${flag}`);
+  return header;
+}
+
+function checkTrue(data: JsonValue | undefined): void {
+  if (data === true) return;
+  throw new NodeCallError({ code: 'bad-answer', text: `data: expected true, got ${shown(data)}` });
 }
 
 function asObject(value: JsonValue | undefined, field: string): JsonObject {
@@ -231,8 +285,12 @@ function asObject(value: JsonValue | undefined, field: string): JsonObject {
 }
 
 function asText(value: JsonValue | undefined, field: string): string {
-  if (typeof value !== 'string') throw new InputError(field, 'a text of hex digits', shown(value));
+  if (typeof value !== 'string') throw new InputError(field, 'a text', shown(value));
   return value;
+}
+
+function asHex(value: JsonValue | undefined, field: string): Uint8Array {
+  return hexToBytes(asText(value, field), field);
 }
 
 /** A value as an error shows it. Not String(value): an object may hold a `toString` of its own. */

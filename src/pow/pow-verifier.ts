@@ -120,6 +120,16 @@ export class PowVerifier {
     this.#queue = new HashQueue({ ...this.#options, batches: 2 }, { hasher, tables, clock });
   }
 
+  /** Most hashes that wait for one hasher: with more, those of low priority are refused. */
+  get maxQueued(): number {
+    return this.#options.maxQueued;
+  }
+
+  /** Most hashes that the hasher is given at a time now: with fewer it is not at its full speed. */
+  get batchSize(): number {
+    return this.#queue.batchSize;
+  }
+
   /** Hashes that wait, for either hasher. */
   get queued(): number {
     return this.#queue.queued + (this.#confirming?.queue.queued ?? 0);

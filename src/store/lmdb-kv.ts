@@ -9,8 +9,8 @@ import { mkdirSync, statfsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { open, type RootDatabase, type Transaction } from 'lmdb';
+import { DirectoryLock, LockError } from '../util/directory-lock.ts';
 import { errorText } from '../util/errors.ts';
-import { DirectoryLock } from './directory-lock.ts';
 import { type Change, checkKey, type Entry, type KeyRange, type KeyValueStore } from './kv.ts';
 import { DATA_FILE, prepareForReading, prepareForWriting } from './lmdb-files.ts';
 import { ReservedFile } from './reserved-file.ts';
@@ -214,7 +214,9 @@ function translated<T>(directory: string, action: () => T): T {
   try {
     return action();
   } catch (cause) {
-    throw cause instanceof StoreError ? cause : storeError(directory, cause);
+    if (cause instanceof StoreError) throw cause;
+    if (cause instanceof LockError) throw new StoreError(cause.detail, { cause });
+    throw storeError(directory, cause);
   }
 }
 

@@ -20,7 +20,6 @@ import {
   shown,
   textAt,
 } from '../util/json-fields.ts';
-import { encodeJob, type StratumJob } from './job.ts';
 import { REJECTS, type RejectReason } from './reject.ts';
 
 /** What a request carries to find its reply; a server echoes whatever it got. */
@@ -171,25 +170,28 @@ export function decodeServerMessage(value: JsonValue): ServerMessage {
   };
 }
 
-/** A job notification as one line. */
-export function encodeJobNotification(job: StratumJob): string {
-  return line({ jsonrpc: '2.0', method: 'job', params: encodeJob(job) });
-}
-
-/** The answer to a good login as one line: the id that submits must repeat, and the first job. */
-export function encodeLoginReply(id: RequestId, workerId: string, job: StratumJob): string {
-  const result = { id: workerId, job: encodeJob(job), status: 'OK' };
-  return line({ id, jsonrpc: '2.0', result, error: null });
-}
-
 /** The answer to an accepted share as one line. */
 export function encodeAccepted(id: RequestId): string {
   return line({ id, jsonrpc: '2.0', result: { status: 'OK' }, error: null });
 }
 
-/** The answer to a refused request as one line. */
-export function encodeRejected(id: RequestId, reason: RejectReason): string {
-  return line({ id, jsonrpc: '2.0', result: null, error: REJECTS[reason] });
+/** The answer to a keep-alive as one line. */
+export function encodeKeptAlive(id: RequestId): string {
+  return line({ id, jsonrpc: '2.0', result: { status: 'KEEPALIVED' }, error: null });
+}
+
+/** The answer to a refused request as one line; `text`, if any, follows the reason's own words. */
+export function encodeRejected(id: RequestId, reason: RejectReason, text?: string): string {
+  return line({ id, jsonrpc: '2.0', result: null, error: refusalOf(reason, text) });
+}
+
+/** Code and words of a refusal; `text`, if any, follows the reason's own words. */
+export function refusalOf(
+  reason: RejectReason,
+  text?: string,
+): { readonly code: number; readonly message: string } {
+  const { code, message } = REJECTS[reason];
+  return { code, message: text === undefined ? message : `${message}: ${text}` };
 }
 
 /**

@@ -16,6 +16,11 @@ export const REJECTS: Readonly<Record<RejectReason, { code: number; message: str
   'not-subscribed': { code: 25, message: 'Not Subscribed' },
   'bad-login': { code: 31, message: 'Invalid Authorize Format' },
   'bad-submit': { code: 32, message: 'Invalid Submit Format' },
+  /** btmcpool's code for it, with a text that says so. */
+  stale: { code: 32, message: 'Stale Share' },
+  'out-of-range': { code: 32, message: 'Nonce Out Of Range' },
+  /** No verdict, or no place to keep it: nobody's fault, and not acknowledged. */
+  unavailable: { code: 20, message: 'Share Not Counted' },
   'unsupported-method': { code: 34, message: 'Unsupported Method' },
   'second-login': { code: 40, message: 'Multiple Authorization' },
 };
@@ -29,6 +34,9 @@ export type RejectReason =
   | 'not-subscribed'
   | 'bad-login'
   | 'bad-submit'
+  | 'stale'
+  | 'out-of-range'
+  | 'unavailable'
   | 'unsupported-method'
   | 'second-login';
 
@@ -66,7 +74,7 @@ const TEXTS: readonly (readonly [RegExp, RejectClass])[] = [
     /\bunauthori[sz]ed\b|\bnot (logged|subscribed|authori[sz]ed)|invalid (login|username|authorize)|\bbanned\b/i,
     'unauthorized',
   ],
-  [/\bmalformed\b|\billegal\b|invalid (submit|nonce|params|result)/i, 'malformed'],
+  [/\bmalformed\b|\billegal\b|\bout of range\b|invalid (submit|nonce|params|result)/i, 'malformed'],
 ];
 
 const CODES: ReadonlyMap<number, RejectClass> = new Map([

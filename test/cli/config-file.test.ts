@@ -6,6 +6,7 @@ import { applyConfigFile } from '../../src/cli/config-file.ts';
 import { exitCodeOf } from '../../src/cli/exit-codes.ts';
 import type { MineOptions } from '../../src/cli/miner-options.ts';
 import { mineOptions } from './mine-options.ts';
+import { poolRunOptions } from './pool-run-options.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'bytom-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -116,5 +117,53 @@ describe('a config file', () => {
 
   it('is checked where a flag wins, too', () => {
     expect(() => optionsOf({ threads: 0 }, ['--threads', '1'])).toThrow('threads: expected');
+  });
+});
+
+describe('a config file of a pool', () => {
+  const path = join(folder, 'pool.json');
+
+  it('takes arrays where there may be several', () => {
+    const several = {
+      node: ['http://a:1', 'http://b:2'],
+      listen: ['127.0.0.1:3333', '[::1]:0'],
+      'trusted-proxy': ['10.0.0.0/8', '192.0.2.7'],
+      'http-allow-host': ['pool.lan', 'pool'],
+    };
+    writeFileSync(path, JSON.stringify({ ...several, 'embedded-node': true, 'no-vardiff': true }));
+    const read = (args: readonly string[]): object =>
+      poolRunOptions(args, (command) => applyConfigFile(command, path));
+    expect(read([])).toMatchObject({
+      node: several.node,
+      listen: several.listen,
+      trustedProxy: several['trusted-proxy'],
+      httpAllowHost: several['http-allow-host'],
+      embeddedNode: true,
+      vardiff: false,
+    });
+    // A flag does not add to the file, it takes its place.
+    expect(read(['--node', 'http://c:3'])).toMatchObject({
+      node: ['http://c:3'],
+      listen: several.listen,
+    });
+  });
+
+  it.each([
+    [{ address: ['a', 'b'] }, 'address: expected text or a number, got an array of 2'],
+    [{ listen: ['127.0.0.1:1', '3333'] }, 'listen: expected host:port'],
+    [{ node: [] }, 'node: expected text or an array of texts, got an array of 0'],
+    [{ 'embedded-node': 'yes' }, 'embedded-node: expected true or false, got "yes"'],
+    [{ http: '127.0.0.1:1', 'no-http': true }, 'expected one of "http" and "no-http", got both'],
+  ])('%j is refused: %s', (content, text) => {
+    writeFileSync(path, JSON.stringify(content));
+    let refusal: unknown;
+    try {
+      poolRunOptions([], (command) => applyConfigFile(command, path));
+    } catch (error) {
+      refusal = error;
+    }
+    expect(String(refusal)).toContain(`config ${path}: `);
+    expect(String(refusal)).toContain(text);
+    expect(exitCodeOf(refusal)).toBe(2);
   });
 });

@@ -1,6 +1,11 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { defaultCacheDirectory, defaultDataDirectory } from '../../src/cli/data-directory.ts';
+import {
+  defaultCacheDirectory,
+  defaultDataDirectory,
+  defaultDevnetDirectory,
+  defaultPoolDirectory,
+} from '../../src/cli/data-directory.ts';
 
 describe('the default data directory', () => {
   it.each([
@@ -19,6 +24,19 @@ describe('the default data directory', () => {
   it('is another one for each network', () => {
     const paths = (['mainnet', 'testnet', 'solonet'] as const).map((n) => defaultDataDirectory(n));
     expect(new Set(paths).size).toBe(3);
+  });
+});
+
+describe('the directories of a pool and of a private network', () => {
+  it.each([
+    ['linux', {}, '/home/u/.local/share/bytom-tensority'],
+    ['linux', { XDG_DATA_HOME: '/data' }, '/data/bytom-tensority'],
+    ['darwin', {}, '/home/u/Library/Application Support/bytom-tensority'],
+    ['win32', { LOCALAPPDATA: '/local' }, '/local/bytom-tensority'],
+  ] as const)('on %s with %j are beside the data of the chain', (platform, env, path) => {
+    const around = { platform, home: '/home/u', env };
+    expect(defaultPoolDirectory('solonet', around)).toBe(join(path, 'pool-solonet'));
+    expect(defaultDevnetDirectory(around)).toBe(join(path, 'devnet'));
   });
 });
 

@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { DriverError, type DriverErrorDetail } from '../../drivers/driver.ts';
 import { SourceError, type SourceErrorDetail } from '../../miner/job-source.ts';
+import { ShareLogError } from '../../pool/ledger/share-log-error.ts';
 import { BlockFileError } from '../../src/cli/block-file.ts';
 import { exitCodeOf } from '../../src/cli/exit-codes.ts';
 import { optionError } from '../../src/cli/option-values.ts';
@@ -11,6 +12,7 @@ import { MnemonicError } from '../../src/keys/mnemonic.ts';
 import { PowError, type PowErrorDetail } from '../../src/pow/pow-error.ts';
 import { StoreError } from '../../src/store/store-error.ts';
 import { HasherError, type HasherErrorDetail } from '../../src/tensority/hasher.ts';
+import { LockError } from '../../src/util/directory-lock.ts';
 import { InputError } from '../../src/util/errors.ts';
 
 /** One of each kind: a kind that is added does not compile here before it has a code. */
@@ -83,7 +85,10 @@ describe('the exit code', () => {
     const full = new StoreError({ code: 'no-space', directory: '/data' });
     const file = new BlockFileError({ code: 'no-blocks', file: 'blocks.txt' });
     const key = new KeyFileError({ code: 'wrong-password-or-damaged' });
-    for (const thrown of [full, file, key, new TypeError('bug'), 'text', undefined]) {
+    const shares = new ShareLogError({ code: 'io', directory: '/data/shares', problem: 'no room' });
+    const lock = new LockError({ code: 'locked', directory: '/data', pid: 1 });
+    const kept = [full, file, key, shares, lock];
+    for (const thrown of [...kept, new TypeError('bug'), 'text', undefined]) {
       expect(exitCodeOf(thrown)).toBe(1);
     }
   });

@@ -5,11 +5,13 @@ import { createInterface } from 'node:readline';
 import { expect } from 'vitest';
 import { repoRoot } from '../support/repo-files.ts';
 
-export type ProgramName = 'bytom-miner' | 'bytom-node' | 'gpu-page';
+export type ProgramName = 'bytom-devnet' | 'bytom-miner' | 'bytom-node' | 'bytom-pool' | 'gpu-page';
 
 export const PROGRAMS: Readonly<Record<ProgramName, string>> = {
+  'bytom-devnet': join(repoRoot, 'dist/src/cli/devnet.js'),
   'bytom-miner': join(repoRoot, 'dist/src/cli/miner.js'),
   'bytom-node': join(repoRoot, 'dist/src/cli/node.js'),
+  'bytom-pool': join(repoRoot, 'dist/src/cli/pool.js'),
   'gpu-page': join(repoRoot, 'dist/src/cli/gpu-page.js'),
 };
 

@@ -98,6 +98,12 @@ describe('PowVerifier', () => {
     await verifier.close();
   });
 
+  it('tells how much it takes', async () => {
+    const { verifier } = rig(new StandInHasher({ maxBatch: 8 }), {}, { maxQueued: 12 });
+    expect([verifier.maxQueued, verifier.batchSize]).toEqual([12, 8]);
+    await verifier.close();
+  });
+
   it('reports the confirmed answer where the two disagree, and says so', async () => {
     const { verifier, log } = rig(faulty(1));
     const [target] = [(1n << 255n) * 2n - 2n];

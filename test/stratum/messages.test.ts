@@ -8,9 +8,7 @@ import {
   decodeServerMessage,
   decodeSubmit,
   encodeAccepted,
-  encodeJobNotification,
   encodeLogin,
-  encodeLoginReply,
   encodeRejected,
   encodeSubmit,
   splitLogin,
@@ -327,26 +325,12 @@ describe('messages of a server', () => {
   });
 
   it('writes what it reads', () => {
-    const job = decodeJob(JOB_PARAMS);
-    expect(reply(encodeJobNotification(job))).toEqual({ kind: 'job', job: JOB_PARAMS });
-    expect(reply(encodeLoginReply(7, 'alice.rig1', job))).toEqual({
-      kind: 'reply',
-      id: 7,
-      verdict: { accepted: true },
-      workerId: 'alice.rig1',
-      job: JOB_PARAMS,
-    });
     expect(encodeAccepted('five')).toBe(
       '{"id":"five","jsonrpc":"2.0","result":{"status":"OK"},"error":null}\n',
     );
     expect(encodeRejected(4, 'low-difficulty')).toBe(
       '{"id":4,"jsonrpc":"2.0","result":null,"error":{"code":23,"message":"Low Difficulty Share"}}\n',
     );
-  });
-
-  it('keeps a job within the 1024 bytes that simple miners read at once', () => {
-    const job = { ...decodeJob(JOB_PARAMS), jobId: '18446744073709551615' };
-    expect(encodeLoginReply(1, 'x'.repeat(100), job).length).toBeLessThan(1024);
   });
 });
 

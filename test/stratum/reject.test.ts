@@ -45,6 +45,9 @@ describe('classifyReject', () => {
       'not-subscribed': 'unauthorized',
       'bad-login': 'unauthorized',
       'bad-submit': 'stale',
+      stale: 'stale',
+      'out-of-range': 'malformed',
+      unavailable: 'other',
       'unsupported-method': 'other',
       'second-login': 'other',
     });

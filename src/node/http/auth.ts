@@ -8,6 +8,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
+import { isUnforgeableHost } from '../../util/host-name.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import { RequestError } from './envelope.ts';
 
@@ -29,7 +30,7 @@ export class Authenticator {
     this.#options = options;
     this.#tokens = parts.tokens;
     const names = (options.hostNames ?? []).map((name) => name.toLowerCase());
-    this.#hostNames = new Set(['localhost', ...names]);
+    this.#hostNames = new Set(names);
   }
 
   /** Throws `RequestError`. */
@@ -52,10 +53,7 @@ export class Authenticator {
   }
 
   #checkHost(host: string | undefined): void {
-    // Only HTTP/1.0 gets here without one, and no browser speaks that.
-    if (host === undefined) return;
-    const name = hostName(host);
-    if (name !== undefined && (isIP(name) !== 0 || this.#hostNames.has(name))) return;
+    if (isUnforgeableHost(host, this.#hostNames)) return;
     throw new RequestError(403, 'BTM860', 'unknown host name');
   }
 
@@ -94,12 +92,6 @@ export function isLoopback(address: string | undefined): boolean {
 const LOOPBACK = new BlockList();
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
 LOOPBACK.addAddress('::1', 'ipv6');
-
-/** The name of `name:port` in lower case, without the brackets of an IPv6 address. */
-function hostName(host: string): string | undefined {
-  const found = /^(?:\[([0-9a-f:.]+)\]|([^:[\]@/\\?#\s]+?)\.?)(?::\d*)?$/i.exec(host);
-  return (found?.[1] ?? found?.[2])?.toLowerCase();
-}
 
 function basicCredentials(
   header: string | undefined,

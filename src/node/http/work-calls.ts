@@ -1,6 +1,6 @@
 /** Work for miners, and what they have found. Bytom 1.x mining interfaces, A.3. */
 import { z } from 'zod';
-import type { Block } from '../../chain/block.ts';
+import { type Block, encodeBlock } from '../../chain/block.ts';
 import { type BlockHeader, encodeHeader, headerHash } from '../../chain/header.ts';
 import { bytesToHex } from '../../util/bytes.ts';
 import type { SubmitOutcome } from '../submissions.ts';
@@ -38,6 +38,18 @@ export function workCalls(parts: WorkParts): readonly ApiCall[] {
       run: async () => {
         const { header, seed } = await currentTemplate(templates);
         return { block_header: headerObject(header), seed: bytesToHex(seed) };
+      },
+    }),
+    bareCall({
+      name: 'get-block-template',
+      summary: 'The whole block to find the nonce of, which submit-block takes; not in bytomd.',
+      data: z.strictObject({ raw_block: HEX, seed: HASH }),
+      run: async () => {
+        const { header, transactions, seed } = await currentTemplate(templates);
+        return {
+          raw_block: bytesToHex(encodeBlock({ header, transactions })),
+          seed: bytesToHex(seed),
+        };
       },
     }),
     bodyCall({

@@ -1,6 +1,6 @@
 /** Work and blocks from miners. Bytom 1.x mining interfaces, A.3, and the requests that break the reference. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { encodeBlock } from '../../../src/chain/block.ts';
+import { decodeBlock, encodeBlock } from '../../../src/chain/block.ts';
 import { decodeHeader, encodeHeader } from '../../../src/chain/header.ts';
 import { bytesToHex, hexToBytes } from '../../../src/util/bytes.ts';
 import { type JsonValue, stringifyExact } from '../../../src/util/json.ts';
@@ -70,6 +70,32 @@ describe('work', () => {
     expect(tip.header).toMatchObject({ nonce: 7n, timestamp: (timestamp as number) + 1 });
     // The new template is there when the answer comes.
     expect((await work())['previous_block_hash']).toBe(bytesToHex(tip.hash));
+  });
+
+  it('is given as a whole block too, which any node takes once it is solved', async () => {
+    const { raw_block, seed } = (await rig.data('/get-block-template')) as Record<string, string>;
+    const { block_header: hex } = (await rig.data('/get-work')) as Record<string, string>;
+    const block = decodeBlock(hexToBytes(raw_block!, 'raw_block'));
+    expect(block.header).toEqual(decodeHeader(hexToBytes(hex!, 'header')).header);
+    expect(block.header.nonce).toBe(0n);
+    expect(seed).toBe(((await rig.data('/get-work')) as Record<string, string>)['seed']);
+    expect(block.transactions).toHaveLength(1);
+    const solved = encodeBlock({ ...block, header: { ...block.header, nonce: 2n ** 40n } });
+    // One without templates of its own, on the same chain.
+    const other = await ApiRig.open({
+      hasher: new StandInHasher({ hash: () => new Uint8Array(32) }),
+    });
+    await other.addBlocks(
+      Array.from({ length: block.header.height - 1 }, (_, i) => rig.chainRig.chain.blockAt(i + 1)!),
+    );
+    for (const node of [rig, other]) {
+      expect(await node.data('/submit-block', { raw_block: bytesToHex(solved) })).toBe(true);
+      expect(node.chainRig.chain.tip.header).toMatchObject({
+        height: block.header.height,
+        nonce: 2n ** 40n,
+      });
+    }
+    await other.close();
   });
 
   it('in hex may have flag 1 or 3 and anything after the header', async () => {
@@ -190,6 +216,7 @@ describe('work', () => {
 
   it('is not there without a time that would do, which is said', async () => {
     const late = await ApiRig.open({ hasher: new StandInHasher(), nowSeconds: 1000 });
+    expect(await late.failure('/get-block-template')).toMatch(/^no work: /);
     expect(await late.failure('/get-work')).toMatch(/^no work: the best chain is \d+ s ahead/);
     await late.close();
   });

@@ -7,8 +7,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { errorText } from '../util/errors.ts';
-import { StoreError } from './store-error.ts';
+import { CodedError, errorText } from './errors.ts';
 
 /** The file that is locked: always there, always empty. */
 const LOCK_FILE = 'lock';
@@ -26,7 +25,7 @@ export class DirectoryLock {
   readonly #ownerFile: string;
   #database: DatabaseSync | undefined;
 
-  /** Throws `StoreError` 'locked' if another process, or another part of this one, has it. */
+  /** Throws `LockError`: 'locked' if another process, or another part of this one, has it. */
   static acquire(directory: string): DirectoryLock {
     let database: DatabaseSync | undefined;
     try {
@@ -62,12 +61,36 @@ export class DirectoryLock {
   }
 }
 
-function lockError(directory: string, cause: unknown): StoreError {
+export type LockErrorDetail = { readonly directory: string } & (
+  | { readonly code: 'locked'; readonly pid: number | undefined }
+  | { readonly code: 'io'; readonly problem: string }
+);
+
+/**
+ * - `locked`: somebody has the directory; who, if that is known.
+ * - `io`: there can be no lock there.
+ */
+export class LockError extends CodedError<LockErrorDetail> {
+  constructor(detail: LockErrorDetail, options?: ErrorOptions) {
+    super(`${detail.directory}: ${lockMessage(detail)}`, detail, options);
+  }
+}
+
+function lockMessage(detail: LockErrorDetail): string {
+  switch (detail.code) {
+    case 'locked':
+      return `in use by ${detail.pid === undefined ? 'another process' : `process ${detail.pid}`}`;
+    case 'io':
+      return detail.problem;
+  }
+}
+
+function lockError(directory: string, cause: unknown): LockError {
   const code = (cause as { errcode?: number }).errcode ?? 0;
   if ((code & 0xff) === SQLITE_BUSY || (code & 0xff) === SQLITE_LOCKED) {
-    return new StoreError({ code: 'locked', directory, pid: ownerOf(directory) }, { cause });
+    return new LockError({ code: 'locked', directory, pid: ownerOf(directory) }, { cause });
   }
-  return new StoreError(
+  return new LockError(
     { code: 'io', directory, problem: `cannot be locked: ${errorText(cause)}` },
     { cause },
   );
