@@ -9,6 +9,7 @@ import { parseMessage } from '../../src/util/json-fields.ts';
 import type { Logger } from '../../src/util/log.ts';
 import type {
   ClientPort,
+  CloseReason,
   Job,
   LoginRequest,
   PoolService,
@@ -39,6 +40,12 @@ export interface ConversationParts {
   /** Whether one more may log in from there now. */
   readonly mayLogIn: (address: string) => boolean;
 }
+
+/**
+ * What will be better in a moment is not answered: to many miners a refused login is a wrong login, and
+ * they give up; a connection that ends they try again. The recorded pool does so too.
+ */
+const PASSING: ReadonlySet<CloseReason> = new Set(['no-work', 'limit']);
 
 export class Conversation {
   readonly #line: Line;
@@ -166,13 +173,12 @@ export class Conversation {
       return;
     }
     if (!mayLogIn(this.#line.address)) {
-      this.#refuse(id, 'unknown', 'Too Many Logins From This Address');
       this.#line.close('limit');
       return;
     }
     const outcome = pool.login(this.#line, request);
     if (!outcome.ok) {
-      this.#refuse(id, outcome.reason, outcome.text);
+      if (!PASSING.has(outcome.close)) this.#refuse(id, outcome.reason, outcome.text);
       this.#line.close(outcome.close);
       return;
     }
@@ -202,7 +208,6 @@ export class Conversation {
   #subscribe(id: RequestId): void {
     this.#reserved ??= this.#parts.pool.reserveNonces(this.#line);
     if (this.#reserved === undefined) {
-      this.#refuse(id, 'unknown', 'Pool Is Full');
       this.#line.close('limit');
       return;
     }

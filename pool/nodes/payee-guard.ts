@@ -25,6 +25,8 @@ export class PayeeGuard {
   #changedAt: number | undefined;
   /** May have been made before the change. */
   #suspect: BlockHeader | undefined;
+  /** No answer is on its way any more that was given before the change. */
+  #isSettled = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -39,13 +41,19 @@ export class PayeeGuard {
   addressChanged(last: PoolTemplate | undefined): void {
     this.#changedAt = this.#clock.now();
     this.#suspect = last?.header;
+    this.#isSettled = false;
+  }
+
+  /** The node does not answer: what it gives when it does again was made after the change, or is known. */
+  wentDown(): void {
+    this.#isSettled = true;
   }
 
   /** The node has given another template. */
   offered({ header }: PoolTemplate): void {
     const changedAt = this.#changedAt;
     if (changedAt === undefined) return;
-    const isEarly = this.#clock.now() - changedAt < SETTLE_MS;
+    const isEarly = !this.#isSettled && this.#clock.now() - changedAt < SETTLE_MS;
     const suspect = this.#suspect;
     if (isEarly || suspect === undefined || hasSameContent(suspect, header)) this.#suspect = header;
     else this.#changedAt = undefined;

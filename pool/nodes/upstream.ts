@@ -119,6 +119,7 @@ export class Upstream implements NodeListener {
         this.#unpaid = 'its mining address was not compared since it came back';
     }
     if (down === undefined) this.#hasBeenUp = true;
+    else this.#guard.wentDown();
     // Having lost its address may be why it is down, too.
     if (this.#unpaid !== undefined || down !== undefined) void this.checkAddress();
     this.remind();

@@ -4,7 +4,11 @@
  *
  * A low-difficulty share is our word against the miner's: such shares count, all of them, once an
  * independent hasher has confirmed one. Until then a broken device of ours would ban everybody.
+ *
+ * Rigs of one name behind one address have a counter each, so that one that is broken does not stop them
+ * all; only when most of them are is it the name's fault.
  */
+import { LruMap } from '../../src/util/lru.ts';
 
 export interface InvalidCounterOptions {
   /** So many shares must have been counted. */
@@ -19,6 +23,8 @@ export class InvalidCounter {
   #bad = 0;
   #low = 0;
   #isLowConfirmed = false;
+  /** When it was last enough (monotonic ms). */
+  struckAt: number = Number.NEGATIVE_INFINITY;
 
   constructor(options: InvalidCounterOptions) {
     this.#options = options;
@@ -66,5 +72,59 @@ export class InvalidCounter {
     this.#good = Math.floor(this.#good / 2);
     this.#bad = Math.floor(this.#bad / 2);
     this.#low = Math.floor(this.#low / 2);
+  }
+}
+
+/** Counters of one name that are kept for its rigs that left. */
+const MAX_LEFT = 16;
+
+/**
+ * The counters of all sessions, which outlive connections: who comes back takes one of its name up again
+ * that no session has, the one that was left last. The oldest names are forgotten.
+ */
+export class InvalidCounters {
+  readonly #options: InvalidCounterOptions;
+  readonly #live = new Map<string, Set<InvalidCounter>>();
+  readonly #left: LruMap<string, InvalidCounter[]>;
+
+  constructor(options: InvalidCounterOptions, maxRemembered: number) {
+    this.#options = options;
+    this.#left = new LruMap(maxRemembered);
+  }
+
+  /** For a new session of this name, until `giveBack`. */
+  take(key: string): InvalidCounter {
+    const counter = this.#left.get(key)?.pop() ?? new InvalidCounter(this.#options);
+    const live = this.#live.get(key);
+    if (live === undefined) this.#live.set(key, new Set([counter]));
+    else live.add(counter);
+    return counter;
+  }
+
+  giveBack(key: string, counter: InvalidCounter): void {
+    const live = this.#live.get(key);
+    live?.delete(counter);
+    if (live?.size === 0) this.#live.delete(key);
+    const left = this.#left.get(key) ?? [];
+    left.push(counter);
+    if (left.length > MAX_LEFT) left.shift();
+    this.#left.set(key, left);
+  }
+
+  /**
+   * This one has counted enough. Gives the sessions of its name, with those that struck within `withinMs`
+   * and are gone, and how many of them struck.
+   */
+  strike(
+    key: string,
+    counter: InvalidCounter,
+    nowMs: number,
+    withinMs: number,
+  ): { readonly sessions: number; readonly struck: number } {
+    counter.struckAt = nowMs;
+    const hasStruck = (each: InvalidCounter): boolean => nowMs - each.struckAt <= withinMs;
+    const gone = (this.#left.get(key) ?? []).filter(hasStruck);
+    const all = new Set([counter, ...gone, ...(this.#live.get(key) ?? [])]);
+    return { sessions: all.size, struck: [...all].filter(hasStruck).length };
   }
 }

@@ -35,7 +35,7 @@ import { LoginLog } from './login-log.ts';
 import { type NonceRange, NonceRanges } from './nonce-ranges.ts';
 import { parsePassword } from './password.ts';
 import { PauseDesk } from './pause-desk.ts';
-import { InvalidCounters, PoolSession } from './session.ts';
+import { PoolSession } from './session.ts';
 import { Submissions } from './submissions.ts';
 import { Vardiff } from './vardiff.ts';
 import { WorkRate } from './work-rate.ts';
@@ -128,7 +128,6 @@ export class PoolDesk implements PoolService {
   readonly #parts: PoolDeskParts;
   readonly #ranges: NonceRanges;
   readonly #reserved = new Map<ClientPort, NonceRange>();
-  readonly #counters: InvalidCounters;
   readonly #difficulties: DifficultyMemory;
   /** Sessions of each host. */
   readonly #hosts = new Tally();
@@ -151,10 +150,9 @@ export class PoolDesk implements PoolService {
     this.#ranges = new NonceRanges(this.#options);
     // Twice the sessions: who comes back soon is still known.
     const maxRemembered = 2 * this.#options.maxSessions;
-    this.#counters = new InvalidCounters(this.#options, maxRemembered);
     this.#difficulties = new DifficultyMemory(maxRemembered, clock);
     this.#logins = new LoginLog(parts);
-    this.#bans = new BanDesk(this.#options, parts);
+    this.#bans = new BanDesk({ ...this.#options, maxRemembered }, parts);
     this.#jobs = new JobSender(this.#options, parts);
     this.#pauses = new PauseDesk(verification, clock);
     this.#rate = new WorkRate(clock);
@@ -220,10 +218,11 @@ export class PoolDesk implements PoolService {
       login,
       account,
       worker: worker === '' ? '0' : worker,
+      host,
       range,
       nonceBits: Math.min(client.nonceBits, this.#ranges.bits),
       difficulty: this.#difficultyFor(request.password, banKey),
-      counter: this.#counters.of(banKey),
+      counter: this.#bans.enter(banKey),
       banKey,
     });
     try {
@@ -237,6 +236,7 @@ export class PoolDesk implements PoolService {
       return { ok: true, session, job };
     } catch (error) {
       this.release(client);
+      this.#bans.leave(session);
       log.error('login failed', { ...fields, reason: errorText(error) });
       return refuse('unknown', 'Internal Error', 'protocol');
     }
@@ -271,7 +271,8 @@ export class PoolDesk implements PoolService {
     if (own.hasLeft) return;
     own.hasLeft = true;
     this.#remember(own);
-    this.#hosts.remove(hostOf(own.client.address));
+    this.#hosts.remove(own.host);
+    this.#bans.leave(own);
     this.#jobs.sessions.delete(own);
     this.#pauses.forget(own);
     this.#ranges.free(own.range);

@@ -1,7 +1,6 @@
 /** One logged-in client, as the shares know it. */
-import { LruMap } from '../../src/util/lru.ts';
 import type { ClientPort, Session } from '../client.ts';
-import { InvalidCounter, type InvalidCounterOptions } from './invalid-counter.ts';
+import type { InvalidCounter } from './invalid-counter.ts';
 import { type Held, JobTable } from './jobs.ts';
 import type { NonceRange } from './nonce-ranges.ts';
 import type { Vardiff } from './vardiff.ts';
@@ -11,6 +10,8 @@ export interface PoolSessionParts {
   readonly login: string;
   readonly account: string;
   readonly worker: string;
+  /** Where it is (`hostOf`). */
+  readonly host: string;
   readonly range: NonceRange;
   /** How many bits of the nonce are this client's. */
   readonly nonceBits: number;
@@ -26,6 +27,7 @@ export class PoolSession implements Session {
   readonly login: string;
   readonly account: string;
   readonly worker: string;
+  readonly host: string;
   readonly range: NonceRange;
   readonly nonceBits: number;
   readonly difficulty: bigint | Vardiff;
@@ -33,6 +35,8 @@ export class PoolSession implements Session {
   readonly banKey: string;
   readonly jobs: JobTable = new JobTable();
   hasLeft = false;
+  /** Its next message is its last, whatever its name may do. */
+  isShutOut = false;
   /** Shares of its that are being verified or written. */
   pending = 0;
   isPaused = false;
@@ -51,6 +55,7 @@ export class PoolSession implements Session {
     this.login = parts.login;
     this.account = parts.account;
     this.worker = parts.worker;
+    this.host = parts.host;
     this.range = parts.range;
     this.nonceBits = parts.nonceBits;
     this.difficulty = parts.difficulty;
@@ -60,25 +65,5 @@ export class PoolSession implements Session {
 
   get vardiff(): Vardiff | undefined {
     return typeof this.difficulty === 'bigint' ? undefined : this.difficulty;
-  }
-}
-
-/** Counters outlive connections: to log in again does not wipe the slate. The oldest are forgotten. */
-export class InvalidCounters {
-  readonly #options: InvalidCounterOptions;
-  readonly #counters: LruMap<string, InvalidCounter>;
-
-  constructor(options: InvalidCounterOptions, maxRemembered: number) {
-    this.#options = options;
-    this.#counters = new LruMap(maxRemembered);
-  }
-
-  of(key: string): InvalidCounter {
-    let counter = this.#counters.get(key);
-    if (counter === undefined) {
-      counter = new InvalidCounter(this.#options);
-      this.#counters.set(key, counter);
-    }
-    return counter;
   }
 }

@@ -24,6 +24,7 @@ import type { JobSender } from './job-sender.ts';
 import { freshnessOf, type PoolJob, plainJobId } from './jobs.ts';
 import { nonceInRange } from './nonce-ranges.ts';
 import type { PauseDesk } from './pause-desk.ts';
+import { RefusalLog } from './refusal-log.ts';
 import type { PoolSession } from './session.ts';
 import { UnverifiedBlocks } from './unverified-blocks.ts';
 import type { WorkRate } from './work-rate.ts';
@@ -55,8 +56,8 @@ interface Candidate {
   readonly id: Uint8Array;
   readonly claimed: Uint8Array | undefined;
   readonly isLate: boolean;
-  /** When it was read: monotonic, and since 1970. */
-  readonly readAt: number;
+  /** When it came (monotonic ms), and when its turn came (ms since 1970). */
+  readonly arrivedAt: number;
   readonly timeMs: number;
 }
 
@@ -89,6 +90,7 @@ export class Submissions {
   /** When an event was last told, and how many were not since. */
   readonly #told = new Map<string, { at: number; untold: number }>();
   readonly #unverifiedBlocks: UnverifiedBlocks;
+  readonly #refusals: RefusalLog;
   #lastShareAt: number | undefined;
 
   constructor(options: SubmissionsOptions, parts: SubmissionsParts) {
@@ -96,6 +98,7 @@ export class Submissions {
     this.#parts = parts;
     this.#seen = new SeenShares(parts.sink);
     this.#unverifiedBlocks = new UnverifiedBlocks(parts.clock);
+    this.#refusals = new RefusalLog(parts);
   }
 
   /** Milliseconds since 1970 of the last that was accepted. */
@@ -110,9 +113,10 @@ export class Submissions {
 
   /** Never rejects. */
   async submit(session: PoolSession, request: SubmitRequest): Promise<SubmitOutcome> {
-    const readAt = this.#parts.clock.now();
-    const checked = this.#check(session, request, readAt);
-    if (!('id' in checked)) return this.#refuse(session, checked, readAt);
+    // A share is as late as it came, however long it has waited for its turn.
+    const arrivedAt = request.arrivedAt ?? this.#parts.clock.now();
+    const checked = this.#check(session, request, arrivedAt);
+    if (!('id' in checked)) return this.#refuse(session, checked, arrivedAt);
     session.pending++;
     try {
       return await this.#weigh(checked);
@@ -126,7 +130,7 @@ export class Submissions {
 
   /** One that could not be read: it counts like any bad share. Never throws. */
   badSubmit(session: PoolSession, what: string): SubmitRefusal {
-    const isBanned = this.#parts.bans.isBanned(session.banKey);
+    const isBanned = this.#parts.bans.isShutOut(session);
     const refusal = isBanned
       ? BANNED
       : ({ reason: 'bad-submit', text: clip(what), blame: 'miner' } as const);
@@ -134,12 +138,12 @@ export class Submissions {
   }
 
   /** All that costs next to nothing. A candidate is pending; a refusal is not. */
-  #check(session: PoolSession, request: SubmitRequest, readAt: number): Candidate | Refusal {
+  #check(session: PoolSession, request: SubmitRequest, arrivedAt: number): Candidate | Refusal {
     const { bans, jobs } = this.#parts;
     if (session.hasLeft || request.workerId !== session.login) {
       return { reason: 'unauthorized', close: 'unauthorized', blame: 'none' };
     }
-    if (bans.isBanned(session.banKey)) return BANNED;
+    if (bans.isShutOut(session)) return BANNED;
     const jobId = plainJobId(request.jobId);
     if (jobId === undefined) return { reason: 'bad-submit', blame: 'miner' };
     const job = session.jobs.find(jobId);
@@ -153,7 +157,7 @@ export class Submissions {
     const nonce = nonceInRange(request.nonce, request.nonceDigits, range.start, nonceBits);
     if (nonce === undefined) return { reason: 'out-of-range', job, blame: 'miner' };
     const { graceMs } = this.#options;
-    const freshness = freshnessOf(job.work, current, readAt, graceMs, session.held);
+    const freshness = freshnessOf(job.work, current, arrivedAt, graceMs, session.held);
     if (freshness === 'stale') return { reason: 'stale', job, blame: 'none' };
     const header = { ...job.template.header, nonce };
     const id = headerHash(header);
@@ -165,7 +169,7 @@ export class Submissions {
       id,
       claimed: request.result,
       isLate: freshness === 'late',
-      readAt,
+      arrivedAt,
       timeMs: this.#parts.now(),
     };
   }
@@ -186,7 +190,7 @@ export class Submissions {
     if (verdict.isLie) this.#parts.bans.lied(session);
     if (!isBlock && !meetsTarget(verdict.powHash, job.target)) {
       const blame = verdict.isConfirmed ? 'low-difficulty-confirmed' : 'low-difficulty';
-      return this.#refuse(session, { reason: 'low-difficulty', job, blame }, candidate.readAt);
+      return this.#refuse(session, { reason: 'low-difficulty', job, blame }, candidate.arrivedAt);
     }
     this.#measure(candidate);
     try {
@@ -195,7 +199,7 @@ export class Submissions {
         return this.#refuse(
           session,
           { reason: 'duplicate', job, blame: 'miner' },
-          candidate.readAt,
+          candidate.arrivedAt,
         );
       }
     } catch (error) {
@@ -257,35 +261,34 @@ export class Submissions {
   }
 
   #measure(candidate: Candidate): void {
-    const { session, job, readAt } = candidate;
-    if (session.vardiff?.share(job.difficulty, readAt) !== true) return;
+    const { session, job, arrivedAt } = candidate;
+    if (session.vardiff?.share(job.difficulty, arrivedAt) !== true) return;
     this.#parts.meter.retarget();
     this.#parts.jobs.refresh(session);
   }
 
   /** `isFalseBlock`: a share, but said to be a block, which cost us more than the share is worth. */
   #accept(candidate: Candidate, isFalseBlock: boolean): SubmitOutcome {
-    const { session, job, readAt, isLate } = candidate;
+    const { session, job, arrivedAt, isLate } = candidate;
     const { bans, clock, meter, rate } = this.#parts;
-    if (!isFalseBlock) session.counter.good();
-    else if (session.counter.bad()) bans.tooManyInvalid(session);
+    if (isFalseBlock) bans.bad(session);
+    else bans.good(session);
     session.lastShareMs = candidate.timeMs;
     this.#lastShareAt = candidate.timeMs;
     rate.add(creditOf(job));
-    meter.share(isLate ? 'late' : 'accepted', job.difficulty, clock.now() - readAt);
+    meter.share(isLate ? 'late' : 'accepted', job.difficulty, clock.now() - arrivedAt);
     return { accepted: true };
   }
 
-  #refuse(session: PoolSession, refusal: Refusal, readAt: number): SubmitRefusal {
+  #refuse(session: PoolSession, refusal: Refusal, arrivedAt: number): SubmitRefusal {
     const { clock, meter, bans } = this.#parts;
     const { reason, text, close, job, blame } = refusal;
-    meter.share(reason, job?.difficulty ?? 0n, clock.now() - readAt);
-    this.#tellRefusal(session, refusal);
-    if (blame === 'miner' && session.counter.bad()) bans.tooManyInvalid(session);
-    if (blame === 'low-difficulty' || blame === 'low-difficulty-confirmed') {
-      const isConfirmed = blame === 'low-difficulty-confirmed';
-      if (session.counter.lowDifficulty(isConfirmed)) bans.tooManyInvalid(session);
-    }
+    const result = refusal === BANNED ? 'banned' : reason;
+    meter.share(result, job?.difficulty ?? 0n, clock.now() - arrivedAt);
+    const told = { reason, jobId: job?.id, isEnd: close !== undefined };
+    this.#refusals.tell(session, text === undefined ? told : { ...told, text });
+    if (blame === 'miner') bans.bad(session);
+    else if (blame !== 'none') bans.lowDifficulty(session, blame === 'low-difficulty-confirmed');
     return {
       accepted: false,
       reason,
@@ -296,9 +299,9 @@ export class Submissions {
 
   /** No verdict, or no place for it: not the miner's fault, and not counted; it may send it again. */
   #fail(candidate: Candidate, result: 'not-verified' | 'not-kept', error: unknown): SubmitOutcome {
-    const { session, job, readAt } = candidate;
+    const { session, job, arrivedAt } = candidate;
     const { clock, meter, log } = this.#parts;
-    meter.share(result, job.difficulty, clock.now() - readAt);
+    meter.share(result, job.difficulty, clock.now() - arrivedAt);
     this.#tellSeldom(
       result === 'not-kept' ? 'shares cannot be kept' : 'shares cannot be verified',
       (event, others) =>
@@ -317,29 +320,6 @@ export class Submissions {
     }
     tell(event, told?.untold);
     this.#told.set(event, { at: now, untold: 0 });
-  }
-
-  #tellRefusal(session: PoolSession, refusal: Refusal): void {
-    const now = this.#parts.clock.now();
-    const isEnd = refusal.close !== undefined;
-    if (!isEnd && now - session.refusalToldAt < LOG_EVERY_MS) {
-      session.refusalsUntold++;
-      return;
-    }
-    const others = session.refusalsUntold === 0 ? undefined : session.refusalsUntold;
-    session.refusalToldAt = now;
-    session.refusalsUntold = 0;
-    const { log } = this.#parts;
-    const fields = {
-      peer: session.client.peer,
-      login: clip(session.login),
-      reason: refusal.text ?? refusal.reason,
-      jobId: refusal.job?.id,
-      others,
-    };
-    // Staleness is a normal outcome; the rest is somebody's fault.
-    if (refusal.reason === 'stale') log.debug('share refused', fields);
-    else log.info('share refused', fields);
   }
 }
 

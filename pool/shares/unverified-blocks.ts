@@ -4,7 +4,6 @@
  */
 import type { Clock } from '../../src/util/clock.ts';
 import { type Rate, SourceLimits, TokenBucket } from '../../src/util/token-bucket.ts';
-import { hostOf } from '../net/addresses.ts';
 import type { PoolSession } from './session.ts';
 
 /** `tries` at once, and as many a minute. */
@@ -33,11 +32,11 @@ export class UnverifiedBlocks {
   }
 
   /** Whether one more of this session's may be handed on. */
-  tryTake({ banKey, client, counter }: PoolSession): boolean {
+  tryTake({ banKey, host, counter }: PoolSession): boolean {
     // In this order: who has had its own part takes nothing of what is everybody's.
     return (
       this.#workers.tryTake(banKey) &&
-      this.#hosts.tryTake(hostOf(client.address)) &&
+      this.#hosts.tryTake(host) &&
       (counter.hasGood || this.#strangers.tryTake()) &&
       this.#all.tryTake()
     );

@@ -1,10 +1,11 @@
 /**
  * The shares that wait for the pool's hasher. Nothing is dropped, and two things follow from a long
- * queue: `isFull` asks connections to be read no more, and the load factor makes shares harder, so that
- * fewer come.
+ * queue, by number or by time: `isFull` asks connections to be read no more, and the load factor makes
+ * shares harder, so that fewer come.
  *
  * Who has proven something goes before who has not: a name costs nothing, and whoever has many of them
- * would fill the queue. Only the backlog of the proven makes shares harder, or strangers could do that.
+ * would fill the queue. Only the backlog of the proven makes shares harder, and asks the proven to wait, or
+ * strangers could do that.
  */
 import type { PowPriority } from '../../src/pow/hash-queue.ts';
 import { PowError } from '../../src/pow/pow-error.ts';
@@ -50,6 +51,11 @@ const HANDED_OVER = 4;
 /** Of so many places one is a stranger's, if any waits: new miners come in whatever the load. */
 const STRANGERS_EVERY = 4;
 
+/** Full, too, is what takes so long, … */
+const FULL_SECONDS = 5;
+/** … until it takes only so long. */
+const ROOM_SECONDS = 2;
+
 export class ShareQueue {
   readonly #maxQueued: number;
   readonly #parts: ShareQueueParts;
@@ -70,7 +76,9 @@ export class ShareQueue {
   /** Those that the verifier has and that are no candidates. */
   #handedOver = 0;
   #isHolding = false;
+  /** For anybody, and for the proven. */
   #isFull = false;
+  #isFullForProven = false;
   /** Fewest that were open since the load was last looked at. */
   #fewest = 0;
   readonly #closing = new AbortController();
@@ -94,6 +102,11 @@ export class ShareQueue {
 
   get isFull(): boolean {
     return this.#isFull;
+  }
+
+  /** Strangers wait behind everybody, the proven only behind each other. */
+  isFullFor(isProven: boolean): boolean {
+    return isProven ? this.#isFullForProven : this.#isFull;
   }
 
   get backlogSeconds(): number {
@@ -220,8 +233,17 @@ export class ShareQueue {
   }
 
   #lookIfFull(): void {
-    if (4 * this.queued >= 3 * this.#maxQueued) this.#isFull = true;
-    else if (2 * this.queued <= this.#maxQueued) this.#isFull = false;
+    this.#isFull = this.#isFullNow(this.#isFull, this.queued, this.backlogSeconds);
+    const proven = this.#openProven + this.#elsewhere;
+    this.#isFullForProven = this.#isFullNow(this.#isFullForProven, proven, this.#provenSeconds);
+  }
+
+  #isFullNow(wasFull: boolean, queued: number, seconds: number): boolean {
+    // What is one batch is done at once; and before the first answer the pace is not known.
+    const hasPace = this.#pace.perSecond > 0 && queued > this.#parts.verifier.batchSize;
+    if (4 * queued >= 3 * this.#maxQueued || (hasPace && seconds > FULL_SECONDS)) return true;
+    if (2 * queued > this.#maxQueued || (hasPace && seconds >= ROOM_SECONDS)) return wasFull;
+    return false;
   }
 
   /** Until the last one of a proven login has its turn, strangers have theirs as well. */
@@ -241,6 +263,7 @@ export class ShareQueue {
       // With a third batch ready the hasher never waits for us.
       const used = this.#pace.measure(this.#fewest >= 3 * verifier.batchSize);
       this.#fewest = this.#open.size;
+      this.#lookIfFull();
       const backlogSeconds = this.#provenSeconds;
       // Nobody has proven anything before the first answer: there is no step until then.
       if (!this.#load.observe(backlogSeconds, used)) continue;

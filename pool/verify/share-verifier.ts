@@ -89,6 +89,10 @@ export class ShareVerifier implements ShareVerification {
     return this.#queue.isFull;
   }
 
+  isFullFor(login: string): boolean {
+    return this.#queue.isFullFor(this.#proven.has(login));
+  }
+
   get backlogSeconds(): number {
     return this.#queue.backlogSeconds;
   }

@@ -28,8 +28,10 @@ export interface ShareVerdict {
 }
 
 export interface ShareVerification {
-  /** Whether one more would have to wait longer than is good: read no more from whom can be told to wait. */
+  /** Whether one more, of anybody, would have to wait longer than is good. */
   readonly isFull: boolean;
+  /** The same of this login's: read no more from it if it can be told to wait. */
+  isFullFor(login: string): boolean;
   /** Seconds that a share submitted now waits, by what the hasher did lately. */
   readonly backlogSeconds: number;
   /** Difficulties are to be multiplied by this (1, 2, 4 …) for the hasher to keep up. */

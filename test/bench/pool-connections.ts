@@ -64,7 +64,13 @@ export async function measureBroadcast(
   const pool = await startLoadPool({ data: bench.folder(), difficulty: 1 });
   let plain: LoadServer | undefined;
   try {
-    const { clients, errors, ms } = await openClients({ port: pool.port, count, atOnce: count });
+    const { clients, errors, ms } = await openClients({
+      port: pool.port,
+      count,
+      atOnce: count,
+      // As vardiff gives them: no two miners have the same target.
+      password: (index) => `d=${1000 + index}`,
+    });
     bench.figures.add(`connect storm, ${count} logged in`, 's', ms / 1000, { most: 10 });
     bench.figures.add('errors of the storm', '', errors.length, { most: 0 });
     bench.check('errors of the storm', '', errors.slice(0, 3).join('; '));
@@ -118,11 +124,12 @@ async function broadcast(
   return clients.map((client) => client.jobReadAt - at);
 }
 
-/** Everybody has the same work, and a range of nonces and a job id of their own. */
+/** Everybody has the same work, and a target and a range of nonces of their own. */
 function checkJobs(bench: PoolBench, clients: readonly LoadClient[]): void {
   const jobs = clients.map((client) => client.job);
   bench.check('heights among the jobs', 1, new Set(jobs.map((job) => job.height)).size);
   bench.check('ranges of nonces', jobs.length, new Set(jobs.map((job) => job.nonce)).size);
+  bench.check('targets', jobs.length, new Set(jobs.map((job) => job.target)).size);
 }
 
 /** A job as it is sent, to be written by the plain loop. */

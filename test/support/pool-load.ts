@@ -48,6 +48,8 @@ export interface LoadClientOptions {
   readonly port: number;
   /** Names the client (`load.w17`) and chooses the address that it comes from. */
   readonly index: number;
+  /** Default `x`, which means nothing. */
+  readonly password?: string;
 }
 
 /** The answer to a submit; `undefined` if the connection ended without one. */
@@ -64,6 +66,7 @@ export class LoadClient {
   /** Called once, when the connection is gone. */
   onGone: (() => void) | undefined;
   readonly #socket: Socket;
+  readonly #password: string;
   /** Of a line that is not whole yet. */
   #rest = '';
   #jobLine: string | undefined;
@@ -73,13 +76,14 @@ export class LoadClient {
   #loggedIn: Deferred<void> | undefined;
   readonly #pending = new Map<number, OnAnswer>();
 
-  private constructor(socket: Socket, login: string) {
+  private constructor(socket: Socket, login: string, password: string) {
     this.#socket = socket;
+    this.#password = password;
     this.login = login;
   }
 
   /** Resolves once the TCP connection stands. Rejects with the system's error. */
-  static connect({ port, index }: LoadClientOptions): Promise<LoadClient> {
+  static connect({ port, index, password = 'x' }: LoadClientOptions): Promise<LoadClient> {
     const opened = createDeferred<LoadClient>();
     const socket = connect({
       host: '127.0.0.1',
@@ -94,7 +98,7 @@ export class LoadClient {
         },
       },
     });
-    const client = new LoadClient(socket, `load.w${index}`);
+    const client = new LoadClient(socket, `load.w${index}`, password);
     socket.once('connect', () => opened.resolve(client));
     socket.on('error', (error) => {
       client.gone ??= error.message;
@@ -108,7 +112,11 @@ export class LoadClient {
   logIn(): Promise<void> {
     this.#loggedIn = createDeferred<void>();
     this.#socket.write(
-      encodeLogin(LOGIN_ID, { login: this.login, pass: 'x', agent: 'load-generator/1' }),
+      encodeLogin(LOGIN_ID, {
+        login: this.login,
+        pass: this.#password,
+        agent: 'load-generator/1',
+      }),
     );
     return this.#loggedIn.promise;
   }
@@ -217,11 +225,14 @@ export interface OpenClientsOptions {
   readonly perSecond?: number;
   /** Default true. */
   readonly logIn?: boolean;
+  /** Of each client; all the same by default. */
+  readonly password?: (index: number) => string;
 }
 
 /** Connects clients 0 … count − 1 and logs them in, in the order of their indexes as far as it goes. */
 export async function openClients(options: OpenClientsOptions): Promise<OpenedClients> {
   const { port, count, atOnce, perSecond = Number.POSITIVE_INFINITY, logIn = true } = options;
+  const password = options.password ?? (() => 'x');
   const clients: LoadClient[] = [];
   const errors: string[] = [];
   let next = 0;
@@ -232,7 +243,7 @@ export async function openClients(options: OpenClientsOptions): Promise<OpenedCl
       const tooEarlyMs = start + (1000 * index) / perSecond - monotonicMs();
       if (tooEarlyMs > 1) await sleep(tooEarlyMs);
       try {
-        const client = await LoadClient.connect({ port, index });
+        const client = await LoadClient.connect({ port, index, password: password(index) });
         if (logIn) await client.logIn();
         clients.push(client);
       } catch (error) {

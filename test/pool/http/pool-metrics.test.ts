@@ -49,6 +49,7 @@ describe('PoolMetrics', () => {
       'shares_total{result="accepted",reason="late"}',
       'shares_total{result="rejected",reason="low-difficulty"}',
       'shares_total{result="rejected",reason="not-kept"}',
+      'shares_total{result="rejected",reason="banned"}',
       'share_difficulty_total{result="rejected",reason="stale"}',
       'connections_closed_total{reason="flood"}',
       'logins_total{outcome="banned"}',
@@ -71,6 +72,7 @@ describe('PoolMetrics', () => {
     meter.share('accepted', 24n, 30);
     meter.share('late', 5n, 1);
     meter.share('low-difficulty', 7n, 1);
+    meter.share('banned', 0n, 1);
     meter.jobsSent(300, 20, true);
     meter.jobsSent(300, 2000, false);
     meter.verified('hasher', 40);
@@ -90,6 +92,7 @@ describe('PoolMetrics', () => {
       'share_difficulty_total{result="accepted",reason=""}': 1024,
       'shares_total{result="accepted",reason="late"}': 1,
       'share_difficulty_total{result="rejected",reason="low-difficulty"}': 7,
+      'shares_total{result="rejected",reason="banned"}': 1,
       'submit_duration_seconds_count{result="accepted"}': 3,
       'submit_duration_seconds_bucket{le="0.005",result="accepted"}': 2,
       'job_broadcast_seconds_bucket{le="0.025",clean="1"}': 1,
@@ -112,7 +115,13 @@ describe('PoolMetrics', () => {
 
   it('reads what is so at the moment when it is asked for', async () => {
     const each = metrics();
-    const verification = { queued: 3, backlogSeconds: 0.25, loadFactor: 4, isOpening: false, hasherDown: 'gone' };
+    const verification = {
+      queued: 3,
+      backlogSeconds: 0.25,
+      loadFactor: 4,
+      isOpening: false,
+      hasherDown: 'gone',
+    };
     const log = { failing: 'full', blocksFailing: 'full', knownShares: 900, forgottenShares: 11 };
     const blocks = { ...statusOf().blocks, unwritten: 3 };
     await each.text(statusOf());

@@ -90,6 +90,24 @@ describe('work that pays another address', () => {
     await upstreams.close();
   });
 
+  it('does not come any more from a node that was restarted since', async () => {
+    const { nodes, upstreams, clock } = createRig(['a']);
+    const [a] = nodes as [ScriptedNode];
+    a.address = 'bm1other';
+    upstreams.start();
+    a.gives(7);
+    await upstreams.ensureMiningAddress('bm1pool');
+    await clock.advance(2000);
+    a.state('no connection');
+    await clock.advance(1000);
+    a.state(undefined);
+    // The same parent, another coinbase, a few seconds after the change.
+    const other = a.gives(7, { transactionsMerkleRoot: hash32('ours') });
+    await clock.advance(1000);
+    expect(upstreams.current).toBe(other);
+    await upstreams.close();
+  });
+
   it('is not used while the address is being set, nor if the answer to that was lost', async () => {
     const { nodes, upstreams, clock } = await startedRig(['a']);
     const [a] = nodes as [ScriptedNode];

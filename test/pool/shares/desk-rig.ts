@@ -49,6 +49,8 @@ export class TestFeed implements TemplateFeed {
 
 export class TestVerification implements ShareVerification {
   isFull = false;
+  /** Whose shares it is full for; everybody's where it is not set. */
+  fullFor: ((login: string) => boolean) | undefined;
   backlogSeconds = 0;
   loadFactor = 1;
   rule: HashRule;
@@ -68,6 +70,10 @@ export class TestVerification implements ShareVerification {
 
   get listeners(): number {
     return this.#listeners.size;
+  }
+
+  isFullFor(login: string): boolean {
+    return this.fullFor?.(login) ?? this.isFull;
   }
 
   onLoad(listener: (factor: number) => void): () => void {

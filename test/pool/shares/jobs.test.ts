@@ -95,4 +95,12 @@ describe('freshnessOf', () => {
     expect(freshnessOf(old, current, 5010, 10, { from: 1010, until: 5000 })).toBe('late');
     expect(freshnessOf(old, current, 5010, 10, { from: 1011, until: 5000 })).toBe('stale');
   });
+
+  it('ends every grace a minute after the parent', () => {
+    const current = new Work(makeTemplate({ height: 2 }), { endedAt: undefined });
+    const old = new Work(makeTemplate({ height: 1 }), { endedAt: 1000 });
+    const held = { from: 900, until: 60_995 };
+    expect(freshnessOf(old, current, 61_000, 10, held)).toBe('late');
+    expect(freshnessOf(old, current, 61_001, 10, held)).toBe('stale');
+  });
 });

@@ -27,6 +27,14 @@ describe('NonceRanges', () => {
     ]);
   });
 
+  it('prefers ranges that nobody had yet', () => {
+    const ranges = new NonceRanges({ serverId: 0, maxSessions: 4 });
+    const first = ranges.take()!;
+    ranges.free(first);
+    const next = Array.from({ length: 4 }, () => ranges.take()?.index);
+    expect(next).toEqual([1, 2, 3, first.index]);
+  });
+
   it('gives no range to two at once, whoever comes and goes', () => {
     const random = seededRandom(1);
     const ranges = new NonceRanges({ serverId: 1, maxSessions: 64 });

@@ -222,6 +222,53 @@ describe('PoolDesk', () => {
     await rig.desk.close();
   });
 
+  it('makes no job harder than the maximum for load', async () => {
+    const rig = startDesk({ ...VARDIFF, maxDifficulty: 10_000n });
+    const miner = logIn(rig);
+    rig.verification.setLoad(4);
+    await rig.clock.advance(2200);
+    expect(miner.job.difficulty).toBe(10_000n);
+    await rig.desk.close();
+  });
+
+  it('ends an older spreading when a newer begins', async () => {
+    const rig = startDesk({ ...VARDIFF, shareSeconds: 1e6 });
+    const miners = Array.from({ length: 100 }, (_, i) => logIn(rig, `a.${i}`));
+    rig.verification.setLoad(4);
+    await rig.clock.advance(500);
+    rig.verification.setLoad(2);
+    await rig.clock.advance(500);
+    // Six steps of twenty; the older one would be at its eleventh by now.
+    expect(miners.filter(({ job }) => job.difficulty === 8192n)).toHaveLength(30);
+    await rig.clock.advance(2000);
+    expect(miners.filter(({ job }) => job.difficulty === 8192n)).toHaveLength(100);
+    await rig.desk.close();
+  });
+
+  it('does not take a pause for silence', async () => {
+    const rig = startDesk({ ...VARDIFF, startDifficulty: 1n << 20n });
+    rig.verification.rule = () => new Uint8Array(32);
+    const miner = logIn(rig);
+    let nonce = miner.job.startNonce;
+    const share = (): Promise<unknown> =>
+      rig.desk.submit(miner.session, submitOf(miner, miner.job, nonce++));
+    for (let i = 0; i < 10; i++) {
+      await rig.clock.advance(15_000);
+      await share();
+    }
+    rig.verification.isFull = true;
+    await share();
+    expect(rig.desk.status().pausedClients).toBe(1);
+    await rig.clock.advance(190_000);
+    rig.verification.isFull = false;
+    await rig.clock.advance(2000);
+    expect(rig.desk.status().pausedClients).toBe(0);
+    expect(miner.job.difficulty).toBe(1n << 20n);
+    await rig.clock.advance(190_000);
+    expect(miner.job.difficulty).toBe(1n << 18n);
+    await rig.desk.close();
+  });
+
   it('takes a suggested difficulty within the bounds, where it may vary', async () => {
     const rig = startDesk({ ...VARDIFF, maxDifficulty: 1n << 20n });
     const miner = logIn(rig, 'a.1');

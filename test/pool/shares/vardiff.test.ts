@@ -173,6 +173,27 @@ describe('Vardiff', () => {
     }
   });
 
+  it('does not take time in which a miner could not be heard for silence, nor measure over it', () => {
+    const known = (): Vardiff => {
+      const { vardiff } = begin(15_000n);
+      for (let at = 15_000; at <= 150_000; at += 15_000) vardiff.share(15_000n, at);
+      return vardiff;
+    };
+    const heard = known();
+    expect(heard.tick(150_000 + 180_000)).toBe(true);
+    const held = known();
+    held.skip(600_000, 750_000);
+    expect(held.tick(750_000)).toBe(false);
+    expect(held.tick(750_000 + 179_000)).toBe(false);
+    expect(held.tick(750_000 + 180_000)).toBe(true);
+    // Told a new difficulty while it had to wait: measuring begins with the end of that.
+    const { vardiff } = begin(15_000n);
+    vardiff.applied(30_000n, 100_000);
+    vardiff.skip(180_000, 200_000);
+    expect(vardiff.tick(200_000 + 269_000)).toBe(false);
+    expect(vardiff.tick(200_000 + 270_000)).toBe(true);
+  });
+
   it('takes a suggestion within the bounds as a new start', () => {
     const run = begin(1000n, { minDifficulty: 10n, maxDifficulty: 100_000n });
     run.vardiff.suggest(5000n, 10);

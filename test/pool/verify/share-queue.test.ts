@@ -98,6 +98,62 @@ describe('ShareQueue', () => {
     queue.close();
   });
 
+  it('is full when what waits takes more than five seconds, until it takes two', async () => {
+    const { queue, clock, send, answer } = queueRig(10);
+    // A hundred a second are done, as soon as anything is.
+    send('proven', 2000);
+    await clock.advance(10_000);
+    expect(queue.isFull, 'before the first answer').toBe(false);
+    const changes: { readonly isFull: boolean; readonly queued: number }[] = [];
+    const look = (): void => {
+      const { isFull, queued } = queue;
+      if (isFull !== changes.at(-1)?.isFull) changes.push({ isFull, queued });
+    };
+    const work = async (): Promise<void> => {
+      for (let i = 0; i < 3; i++) await answer(10);
+      await clock.advance(300);
+      look();
+    };
+    while (queue.queued > 100) await work();
+    while (queue.queued < 700) {
+      send('proven', 60);
+      await work();
+    }
+    expect(changes.map(({ isFull }) => isFull)).toEqual([false, true, false, true]);
+    const [, first, second, third] = changes.map(({ queued }) => queued);
+    expect(first).toBeGreaterThan(1800);
+    expect(second! / 200).toBeCloseTo(1, 0);
+    expect(third! / 500).toBeCloseTo(1, 0);
+    queue.close();
+  });
+
+  it('is not full for the proven while only strangers fill it, by number or by time', async () => {
+    const full = ({ queue }: ReturnType<typeof queueRig>): unknown[] => [
+      queue.isFull,
+      queue.isFullFor(false),
+      queue.isFullFor(true),
+    ];
+    const byNumber = queueRig(1, 100);
+    byNumber.send('stranger', 80);
+    byNumber.send('proven', 20);
+    expect(full(byNumber)).toEqual([true, true, false]);
+    byNumber.send('proven', 60);
+    expect(full(byNumber)).toEqual([true, true, true]);
+    byNumber.queue.close();
+    const byTime = queueRig(10);
+    byTime.send('stranger', 2000);
+    for (let i = 0; i < 20; i++) {
+      for (let n = 0; n < 3; n++) await byTime.answer(10);
+      await byTime.clock.advance(300);
+    }
+    expect(full(byTime)).toEqual([true, true, false]);
+    byTime.send('proven', 100);
+    expect(full(byTime)).toEqual([true, true, false]);
+    byTime.send('proven', 500);
+    expect(full(byTime)).toEqual([true, true, true]);
+    byTime.queue.close();
+  });
+
   it('counts what waits elsewhere', async () => {
     const { queue, send } = queueRig(1, 8);
     send('stranger', 3);

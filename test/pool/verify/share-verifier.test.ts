@@ -172,6 +172,27 @@ describe('ShareVerifier, its queue', () => {
     await rig.close();
   });
 
+  it('is not full for who has proven something while strangers fill it', async () => {
+    const hasher = new GatedHasher({ maxBatch: 2 });
+    const rig = verifierRig({ maxQueued: 8 }, { hasher });
+    const good = rig.shares.verify(claimOf(0, { login: 'good.1' }));
+    await settle();
+    hasher.calls[0]!.release();
+    await good;
+    const calls = Array.from({ length: 7 }, (_, n) => rig.shares.verify(claimOf(n + 1)));
+    await settle();
+    const isFullFor = (login: string): boolean => rig.shares.isFullFor(login);
+    expect([rig.shares.isFull, isFullFor('good.1'), isFullFor('new.1')]).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    for (const call of calls) call.catch(() => {});
+    await rig.shares.close();
+    for (const call of hasher.calls) call.release();
+    await rig.close();
+  });
+
   it('drops nothing beyond its bound, keeps the order, and lets candidates pass', async () => {
     const hasher = new GatedHasher({ maxBatch: 2 });
     const rig = verifierRig({ maxQueued: 4 }, { hasher, pow: { maxQueued: 4 } });
