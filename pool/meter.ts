@@ -17,7 +17,7 @@ export interface PoolMeter {
   connectionClosed(reason: CloseReason): void;
   /** `limit`: too many of that address, or in all. */
   login(outcome: 'accepted' | RejectReason | 'banned' | 'limit'): void;
-  /** One submit answered, `ms` after it was read. `difficulty` 0 if no job was found for it. */
+  /** One submit answered, `ms` after it came. `difficulty` 0 if no job was found for it. */
   share(result: ShareResult, difficulty: bigint, ms: number): void;
   /** From the arrival of a template to the last of `clients` writes. */
   jobsSent(clients: number, ms: number, isClean: boolean): void;

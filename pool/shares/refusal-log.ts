@@ -10,7 +10,7 @@ import type { Logger } from '../../src/util/log.ts';
 import { TokenBucket } from '../../src/util/token-bucket.ts';
 import type { PoolSession } from './session.ts';
 
-export interface ToldRefusal {
+interface ToldRefusal {
   readonly reason: RejectReason;
   readonly text?: string;
   readonly jobId: string | undefined;
