@@ -30,18 +30,18 @@ export interface DevnetCliOptions extends DeviceOptions {
 const devnetOption = optionsWith('BYTOM_DEVNET');
 
 const FOOTER = `
-The chain is a solonet of its own, with the rules of the real one and work that one core can do. Node,
-pool and miner talk to each other as they would across the world: HTTP and Stratum, at ports of this
-machine alone. They take their usual ports if those are free, so other programs can join:
+The chain is a solonet of its own, with the rules of the real one and work that one core can do.
+Node, pool and miner talk to each other as they would across the world: HTTP and Stratum, at ports
+of this machine alone. They take their usual ports if those are free, so other programs can join:
 
   npx bytom-miner -o stratum+tcp://127.0.0.1:3333 -u <address>.rig2       another miner
   curl -d '{}' http://127.0.0.1:9888/get-block-count                      ask the node
   curl http://127.0.0.1:3380/health                                       ask the pool
 
-A second run goes on where the first one ended. The data are in ~/.local/share/bytom-tensority/devnet
-(or $XDG_DATA_HOME; on macOS in ~/Library/Application Support, on Windows in %LOCALAPPDATA%) unless
---data names another folder; the recovery phrase of the address that is paid lies there in the file
-"mnemonic", and the rewards are worth nothing anywhere else.
+A second run goes on where the first one ended. The data are in
+~/.local/share/bytom-tensority/devnet (or $XDG_DATA_HOME; on macOS in ~/Library/Application Support,
+on Windows in %LOCALAPPDATA%) unless --data names another folder; the recovery phrase of the address
+that is paid lies there in the file "mnemonic", and the rewards are worth nothing anywhere else.
 
 The last line is a JSON object that says what was done.
 

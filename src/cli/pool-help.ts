@@ -7,9 +7,9 @@ Options with a value may also come from the environment, as BYTOM_POOL_NETWORK=s
 environment, the environment over the file; the file is never written to.
 
 Miners log in as account.worker, where the account is the address to be paid. In the password they
-may choose: d=4096 to begin with, md=1024 at least, fd=8192 for good, unless the pool has more shares
-than it can check. Both the Bytom dialect of Stratum and the generic mining.* envelope are spoken,
-plain and by TLS, at the same port.
+may choose: d=4096 to begin with, md=1024 at least, fd=8192 for good, unless there are more shares
+than can be checked. Both the Bytom dialect of Stratum and the generic mining.* envelope are
+spoken, plain and by TLS, at the same port.
 
 Shares, blocks and bans are in ~/.local/share/bytom-tensority/pool-<network> (or $XDG_DATA_HOME; on
 macOS in ~/Library/Application Support, on Windows in %LOCALAPPDATA%) unless --data names another
