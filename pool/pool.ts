@@ -94,7 +94,7 @@ const BANS_FILE = 'bans.json';
 /** Below the 30 s that the program has for its stop. */
 const DRAIN_MS = 20_000;
 const FINISH_LOOK_MS = 20;
-/** So long miners are kept outside for the first work: before it their logins would be refused. */
+/** So long miners are kept outside for the first work: before it they would be sent away again. */
 const FIRST_WORK_MS = 1000;
 
 /** What was opened from disk. */
@@ -199,10 +199,9 @@ export class Pool {
   }
 
   /**
-   * Follows the nodes, compares whom they pay, then lets miners in, also if no node has answered in a
-   * second. Rejects `MiningAddressError` if a
-   * node pays somebody else, and the system's error for a port in use; the pool is to be closed then,
-   * too.
+   * Follows the nodes, compares whom they pay, then lets miners in, also if no node has given work in a
+   * second. Rejects `MiningAddressError` if a node pays somebody else, and the system's error for a port
+   * in use; the pool is to be closed then, too.
    */
   async start(): Promise<PoolAddresses> {
     const { http, address } = this.#options;

@@ -60,8 +60,13 @@ export interface DevnetSummary {
   readonly tipHash: string;
 }
 
-/** Hashes a share: a block of the easiest kind takes some twenty, so there is always something to see. */
-const SHARE_DIFFICULTY = 8n;
+/**
+ * The pace of the chain, on any device: any share that takes so long is a block too, as the easiest
+ * blocks take some twenty hashes. A card that handed in every one of those would drown the pool.
+ */
+const SHARE_SECONDS = 1;
+/** Hashes a share, to begin with: of the cores, and of what is likely faster. */
+const FIRST_DIFFICULTY = { cpu: 8n, other: 4096n } as const;
 /** The programs' own ports. */
 const PORTS = { node: 9888, pool: 3333, http: 3380 } as const;
 const HOST = '127.0.0.1';
@@ -144,8 +149,10 @@ async function withPool(
       http: { host: HOST, port: await portLike(PORTS.http), hostNames: [] },
       address,
       shares: {
-        startDifficulty: SHARE_DIFFICULTY,
-        minDifficulty: SHARE_DIFFICULTY,
+        startDifficulty: firstDifficulty(options.devices),
+        minDifficulty: FIRST_DIFFICULTY.cpu,
+        capsAtNetwork: false,
+        shareSeconds: SHARE_SECONDS,
         checkAccount: () => undefined,
       },
     },
@@ -257,6 +264,10 @@ class BlockCount {
     );
     if (this.#wanted !== undefined && this.#accepted >= this.#wanted) this.#reached.abort();
   }
+}
+
+function firstDifficulty(devices: readonly string[]): bigint {
+  return devices.every((id) => id === 'cpu') ? FIRST_DIFFICULTY.cpu : FIRST_DIFFICULTY.other;
 }
 
 async function nodePlan({ options, address }: Running): Promise<RunPlan> {
