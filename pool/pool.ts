@@ -315,10 +315,10 @@ export class Pool {
   /** A share counts, and a block is one, although its miner has hung up: those are waited for, too. */
   async #finishShares(until: number): Promise<void> {
     const { clock, log } = this.#parts;
-    while (this.#desk.status().pendingShares > 0 && clock.now() < until) {
+    while (this.#desk.pendingShares > 0 && clock.now() < until) {
       await clock.sleep(FINISH_LOOK_MS);
     }
-    const left = this.#desk.status().pendingShares;
+    const left = this.#desk.pendingShares;
     if (left > 0) log.warn('shares given up', { shares: left, hint: 'they were not acknowledged' });
   }
 

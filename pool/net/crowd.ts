@@ -1,6 +1,6 @@
 /** How many connections there are from where: by host, by neighbourhood, and in all. */
+import { Tally } from '../tally.ts';
 import { hostOf, networkOf } from './addresses.ts';
-import { Tally } from './tally.ts';
 
 export interface CrowdLimits {
   readonly inAll: number;

@@ -10,7 +10,7 @@ import type { Clock } from '../../src/util/clock.ts';
 import { clip } from '../../src/util/errors.ts';
 import type { Logger } from '../../src/util/log.ts';
 import { LruMap } from '../../src/util/lru.ts';
-import { type Rate, TokenBucket } from '../../src/util/token-bucket.ts';
+import { SourceLimits } from '../../src/util/token-bucket.ts';
 import type { PoolMeter } from '../meter.ts';
 import { InvalidCounter, type InvalidCounterOptions, InvalidCounters } from './invalid-counter.ts';
 import type { PoolSession } from './session.ts';
@@ -49,9 +49,8 @@ const ERRORS_PER_SESSION = 2;
 export class BanDesk {
   readonly #options: BanDeskOptions;
   readonly #parts: BanDeskParts;
-  readonly #errorRate: Rate;
   /** By host. */
-  readonly #errors = new LruMap<string, TokenBucket>(MAX_SOURCES);
+  readonly #errors: SourceLimits;
   /** By worker. */
   readonly #counters: InvalidCounters;
   /** By host: of all its names, since a new one costs nothing. */
@@ -64,7 +63,7 @@ export class BanDesk {
     const burst = options.addressErrors;
     // Without bans there is no limit that they enforce.
     const perSecond = options.banMs > 0 ? burst / (options.banMs / 1000) : Number.POSITIVE_INFINITY;
-    this.#errorRate = { perSecond, burst };
+    this.#errors = new SourceLimits({ perSecond, burst }, MAX_SOURCES, parts.clock);
   }
 
   /** Of a host (see `hostOf`), or a worker's key. */
@@ -109,13 +108,11 @@ export class BanDesk {
 
   /** `sessions`: how many the host has now. */
   protocolError(host: string, sessions: number, peer: string, what: string): void {
-    const { clock } = this.#parts;
     const { addressErrors } = this.#options;
-    const errors = this.#errors.get(host) ?? new TokenBucket(this.#errorRate, clock);
-    this.#errors.set(host, errors);
     // The more miners are behind an address, the less one error says about it.
     const weight = addressErrors / (addressErrors + ERRORS_PER_SESSION * sessions);
-    if (!errors.tryTake(weight)) this.#banHost(host, 'protocol errors', peer, clip(what));
+    if (!this.#errors.tryTake(host, weight))
+      this.#banHost(host, 'protocol errors', peer, clip(what));
   }
 
   #hostOf({ host }: PoolSession): InvalidCounter {

@@ -25,7 +25,7 @@ import type {
 import type { ShareSink } from '../ledger/records.ts';
 import type { PoolMeter } from '../meter.ts';
 import { hostOf } from '../net/addresses.ts';
-import { Tally } from '../net/tally.ts';
+import { Tally } from '../tally.ts';
 import type { TemplateFeed } from '../template.ts';
 import type { ShareVerification } from '../verify/verdict.ts';
 import { BanDesk, type Bans } from './ban-desk.ts';
@@ -278,6 +278,11 @@ export class PoolDesk implements PoolService {
     this.#ranges.free(own.range);
   }
 
+  /** Shares that are being verified or written. */
+  get pendingShares(): number {
+    return this.#submissions.pending;
+  }
+
   status(): PoolDeskStatus {
     const { sessions, loadFactor } = this.#jobs;
     const accounts = new Set<string>();
@@ -287,7 +292,7 @@ export class PoolDesk implements PoolService {
       accounts: accounts.size,
       hashesPerSecond: this.#rate.hashesPerSecond,
       lastShareAt: this.#submissions.lastShareAt,
-      pendingShares: this.#submissions.pending,
+      pendingShares: this.pendingShares,
       pausedClients: this.#pauses.paused,
       loadFactor,
     };

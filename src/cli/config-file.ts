@@ -44,6 +44,16 @@ export function applyConfigFile(command: Command, path: string): void {
   }
 }
 
+/** The options of `command`, with those of the file that `given` names. Throws as `applyConfigFile` does. */
+export function withConfigFile<T extends { readonly config?: string }>(
+  given: T,
+  command: Command,
+): T {
+  if (given.config === undefined) return given;
+  applyConfigFile(command, given.config);
+  return command.opts<T & Record<string, unknown>>();
+}
+
 /** Whether the same setting can be given a value, by an option without the `no-`. */
 function hasCounterpart(command: Command, option: Option): boolean {
   const key = option.attributeName();

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { listDevices, openTested } from '../../drivers/open.ts';
 import { stringifyExact } from '../util/json.ts';
 import { type BenchmarkResult, benchmarkText, runBenchmark } from './benchmark-command.ts';
-import { applyConfigFile } from './config-file.ts';
+import { withConfigFile } from './config-file.ts';
 import { BATCH_MS, createTables, deviceListText, driverTable, selectedDevices } from './devices.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { exportOnnxCommand } from './export-onnx-command.ts';
@@ -36,8 +36,7 @@ async function mineOrElse(
   command: Command,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  if (given.config !== undefined) applyConfigFile(command, given.config);
-  const options = given.config === undefined ? given : command.opts<MineOptions>();
+  const options = withConfigFile(given, command);
   if (options.listDevices !== undefined) return listCommand(options);
   if (options.benchmark !== undefined) return benchmarkCommand(options, options.benchmark, signal);
   return mineCommand(options, signal);

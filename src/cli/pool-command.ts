@@ -7,11 +7,11 @@ import type { Command } from 'commander';
 import type { NodeAccess } from '../../pool/chain-access.ts';
 import { HttpNode } from '../../pool/nodes/http-node.ts';
 import { Pool, type PoolOptions } from '../../pool/pool.ts';
-import { NodeClient } from '../node-api/node-client.ts';
+import { nodeEndpoint } from '../node-api/node-endpoint.ts';
 import { systemClock } from '../util/clock.ts';
 import { errorText } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
-import { applyConfigFile } from './config-file.ts';
+import { withConfigFile } from './config-file.ts';
 import { descriptorLimit } from './descriptor-limit.ts';
 import { driverTable, selectedDevices } from './devices.ts';
 import { EmbeddedNode } from './embedded-node.ts';
@@ -33,8 +33,7 @@ export async function poolCommand(
   command: Command,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  if (given.config !== undefined) applyConfigFile(command, given.config);
-  const options = given.config === undefined ? given : command.opts<PoolRunOptions>();
+  const options = withConfigFile(given, command);
   const plan = poolPlan(options);
   const { log, close } = openLog({ ...options, program: 'bytom-pool' });
   const running = { plan, options, log: log.tagged('pool'), signal };
@@ -269,6 +268,6 @@ function logPlan({ plan, options, log }: Running): void {
 
 /** Without their secrets. */
 function nodeNames({ nodes, embeddedNode }: PoolPlan): readonly string[] {
-  const names = nodes.map((url) => new NodeClient({ url, timeoutMs: 1 }).name);
+  const names = nodes.map((url) => nodeEndpoint(url).name);
   return embeddedNode === undefined ? names : ['embedded', ...names];
 }

@@ -7,7 +7,7 @@ import { createSecureContext } from 'node:tls';
 import { AddressList } from '../../pool/net/addresses.ts';
 import { decodeAddress } from '../chain/address.ts';
 import type { Network } from '../consensus/network.ts';
-import { NodeClient } from '../node-api/node-client.ts';
+import { nodeEndpoint } from '../node-api/node-endpoint.ts';
 import { errorText, InputError } from '../util/errors.ts';
 import { defaultPoolDirectory } from './data-directory.ts';
 import { type HostPort, hostPortText, parseListenAddress } from './host-port.ts';
@@ -80,8 +80,8 @@ function nodesOf(options: PoolRunOptions): Pick<PoolPlan, 'nodes' | 'embeddedNod
   if (nodeConfig !== undefined && !embeddedNode) {
     throw new InputError('node-config', 'none without --embedded-node', nodeConfig);
   }
-  // Only to see that they can be used; no message of it shows a secret.
-  const names = nodes.map((url) => new NodeClient({ url, timeoutMs: 1 }).name);
+  // Throws for what cannot be used; no message of it shows a secret.
+  const names = nodes.map((url) => nodeEndpoint(url).name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) throw new InputError('node', 'each node once', `${twice} twice`);
   return { nodes, embeddedNode: embeddedNode ? { config: nodeConfig } : undefined };

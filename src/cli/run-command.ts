@@ -10,7 +10,7 @@ import type { ChainStore } from '../store/chain-store.ts';
 import { bytesToHex } from '../util/bytes.ts';
 import { systemClock } from '../util/clock.ts';
 import type { LogFields, Logger } from '../util/log.ts';
-import { applyConfigFile } from './config-file.ts';
+import { withConfigFile } from './config-file.ts';
 import { driverTable, selectedDevices } from './devices.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { hostPortText } from './host-port.ts';
@@ -30,8 +30,7 @@ export async function runCommand(
   command: Command,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  if (given.config !== undefined) applyConfigFile(command, given.config);
-  const options = given.config === undefined ? given : command.opts<RunOptions>();
+  const options = withConfigFile(given, command);
   const plan = runPlan(options);
   const { log, close } = openLog({ ...options, program: 'bytom-node' });
   const running = { plan, options, log: log.tagged('node'), signal };

@@ -63,12 +63,12 @@ export class SourceLimits {
     this.#buckets = new LruMap(maxSources);
   }
 
-  tryTake(source: string): boolean {
+  tryTake(source: string, count = 1): boolean {
     let bucket = this.#buckets.get(source);
     if (bucket === undefined) {
       bucket = new TokenBucket(this.#rate, this.#clock);
       this.#buckets.set(source, bucket);
     }
-    return bucket.tryTake();
+    return bucket.tryTake(count);
   }
 }
