@@ -10,15 +10,24 @@ import type { BatchHasher, HasherErrorDetail, Seed } from '../src/tensority/hash
 import type { Target } from '../src/tensority/target.ts';
 import { CodedError } from '../src/util/errors.ts';
 
-export type DriverKind = 'cpu' | 'webgpu' | 'onnx' | 'gpujs' | 'mock';
+export type DriverKind = 'cpu' | 'webgpu' | 'onnx' | 'gpujs' | 'serial' | 'mock';
 
 /** One runtime. Importing its file is cheap; a native package loads on first call. */
 export interface Driver {
   readonly kind: DriverKind;
-  /** Lists devices without claiming any. Never rejects: a missing package or permission comes back as `unavailable`. */
-  enumerate(): Promise<Enumeration>;
+  /**
+   * Lists devices without claiming any. Never rejects: a missing package or permission comes back as
+   * `unavailable`. `selection` is what the user asked for, where something was: devices that cannot be
+   * found by looking, such as a board behind a socket, are listed because it names them.
+   */
+  enumerate(selection?: string): Promise<Enumeration>;
   /** Claims one device. Rejects `not-found` | `busy` | `unsupported` (naming what is missing). */
   open(id: string, options: OpenOptions): Promise<Device>;
+  /**
+   * Resolves as soon as a device that is gone can be opened again, and when `signal` aborts; never
+   * rejects. For hardware that people plug in: whoever waits for it need not try.
+   */
+  returns?(id: string, signal: AbortSignal): Promise<void>;
 }
 
 export interface Enumeration {
@@ -79,6 +88,20 @@ export interface Device extends BatchHasher {
   /** A snapshot; cheap; never touches the device. */
   telemetry(): Telemetry;
   /**
+   * Rows `row0` … `row0 + n − 1` (n × 256 bytes) of the four slices' last matrices, added up byte by
+   * byte, as `summedRows` has them. A device that takes seconds for a hash has this, and is tested by
+   * it. Rejects as `hash` does.
+   */
+  rows?(
+    seed: Seed,
+    headerHash: Uint8Array,
+    row0: number,
+    n: number,
+    signal?: AbortSignal,
+  ): Promise<Uint8Array>;
+  /** Hears what people should know while the device works, in a line each: too hot, started anew. */
+  onNotice?(listener: (text: string) => void): void;
+  /**
    * Hashes per second that the kernel's multiply-accumulate instructions alone would allow, measured
    * now on registers. For benchmarks: takes a second or so, and the device does nothing else.
    */
@@ -115,6 +138,12 @@ export interface Telemetry {
   readonly found: number;
   /** Found nonces whose hash another path computed differently. */
   readonly mismatches: number;
+  /**
+   * Ms since the device was last seen to go on, where it can tell that between two hashes: one that takes
+   * minutes for a hash, or waits until it is cool, is not hung. What the device cannot get over by
+   * itself it may not count as going on.
+   */
+  readonly silentMs?: number;
   readonly temperatureC?: number;
   readonly powerW?: number;
   readonly fanPercent?: number;

@@ -12,7 +12,7 @@ import {
   type DriverKind,
   type OpenOptions,
 } from './driver.ts';
-import { mayMean, selectDevices } from './select.ts';
+import { deviceId, mayMean, selectDevices } from './select.ts';
 import { selfTest } from './selftest.ts';
 
 /** How to come by each driver. The order is the preference where two offer one processor. */
@@ -24,6 +24,7 @@ export const DRIVERS: DriverTable = {
   webgpu: async () => (await import('./webgpu/node/driver.ts')).createWebGpuDriver(),
   onnx: async () => (await import('./onnx/driver.ts')).createOnnxDriver(),
   gpujs: async () => (await import('./gpujs/driver.ts')).createGpuJsDriver(),
+  serial: async () => (await import('./serial/driver.ts')).createSerialDriver(),
 };
 
 export interface ListedDevice extends DeviceInfo {
@@ -38,16 +39,20 @@ export interface DeviceList {
 
 /**
  * Asks the drivers that `selection` may mean, or all of them, what they have, without claiming
- * anything. Never rejects.
+ * anything. `named` is what they hear of the user's wish: the selection. Never rejects.
  */
-export async function listDevices(drivers: DriverTable, selection?: string): Promise<DeviceList> {
+export async function listDevices(
+  drivers: DriverTable,
+  selection?: string,
+  named: string | undefined = selection,
+): Promise<DeviceList> {
   const devices: ListedDevice[] = [];
   const unavailable: { driver: DriverKind; reason: string }[] = [];
   // One after the other: runtimes that start up together get in each other's way.
   for (const [kind, load] of entries(drivers)) {
     if (selection !== undefined && !mayMean(selection, kind)) continue;
     try {
-      const listed = await (await load()).enumerate();
+      const listed = await (await load()).enumerate(named);
       for (const info of listed.devices) devices.push({ ...info, driver: kind });
       if (listed.unavailable !== undefined) {
         unavailable.push({ driver: kind, reason: listed.unavailable });
@@ -69,8 +74,11 @@ export async function listSelected(
     return selectDevices(selection, devices);
   } catch (error) {
     if (!(error instanceof DriverError) || error.detail.code !== 'not-found') throw error;
-    const { id, allExcluded } = error.detail;
-    throw await notFound(id, drivers, allExcluded === true ? { allExcluded } : {});
+    const { id, allExcluded, reason } = error.detail;
+    throw await notFound(id, drivers, {
+      ...(allExcluded === true && { allExcluded }),
+      ...(reason !== undefined && { reason }),
+    });
   }
 }
 
@@ -80,6 +88,11 @@ export interface DeviceDoor {
   open(id: string, signal: AbortSignal): Promise<Device>;
   /** Tests an open device again. Rejects as the self-test does; the device stays open. */
   test(device: Device, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when device `id`, which was opened or tried here before, is back, as `Driver.returns`
+   * does. Undefined if its driver cannot tell.
+   */
+  returns?(id: string, signal: AbortSignal): Promise<void> | undefined;
 }
 
 /** `options` gives the settings of each device, such as its intensity. */
@@ -87,9 +100,16 @@ export function createDeviceDoor(
   options: (id: string) => Omit<OpenOptions, 'signal'>,
   parts: OpenParts,
 ): DeviceDoor {
+  /** The drivers of the devices that were asked for. */
+  const known = new Map<string, Driver>();
   return {
-    open: (id, signal) => openTested(id, { ...options(id), signal }, parts),
+    open: async (id, signal) => {
+      const driver = await findDriver(id, parts.drivers);
+      known.set(id, driver);
+      return openWith(driver, id, { ...options(id), signal }, parts);
+    },
     test: (device, signal) => selfTest(device, parts.tables, signal),
+    returns: (id, signal) => known.get(id)?.returns?.(id, signal),
   };
 }
 
@@ -108,7 +128,15 @@ export async function openTested(
   options: OpenOptions,
   parts: OpenParts,
 ): Promise<Device> {
-  const driver = await findDriver(id, parts.drivers);
+  return openWith(await findDriver(id, parts.drivers), id, options, parts);
+}
+
+async function openWith(
+  driver: Driver,
+  id: string,
+  options: OpenOptions,
+  parts: OpenParts,
+): Promise<Device> {
   const device = await driver.open(id, options);
   try {
     await selfTest(device, parts.tables, options.signal);
@@ -121,7 +149,8 @@ export async function openTested(
 }
 
 async function findDriver(id: string, drivers: DriverTable): Promise<Driver> {
-  const listed = (await listDevices(drivers, id)).devices.find((device) => device.id === id);
+  const { devices } = await listDevices(drivers, id);
+  const listed = devices.find((device) => device.id === deviceId(id));
   const load = listed === undefined ? undefined : drivers[listed.driver];
   if (load !== undefined) return load();
   throw await notFound(id, drivers);
@@ -131,16 +160,18 @@ async function findDriver(id: string, drivers: DriverTable): Promise<Driver> {
 async function notFound(
   id: string,
   drivers: DriverTable,
-  why: { readonly allExcluded?: true } = {},
+  { reason, ...why }: { readonly allExcluded?: true; readonly reason?: string } = {},
 ): Promise<DriverError> {
-  const { devices, unavailable } = await listDevices(drivers);
-  const reasons = unavailable.filter(({ driver }) => mayMean(id, driver));
+  const { devices, unavailable } = await listDevices(drivers, undefined, id);
+  const missing = unavailable.filter(({ driver }) => mayMean(id, driver));
+  const reasons = missing.map((each) => each.reason);
+  if (reason !== undefined) reasons.push(reason);
   return new DriverError({
     code: 'not-found',
     id,
     available: devices.map((device) => device.id),
     ...why,
-    ...(reasons.length === 0 ? {} : { reason: reasons.map(({ reason }) => reason).join('; ') }),
+    ...(reasons.length === 0 ? {} : { reason: reasons.join('; ') }),
   });
 }
 

@@ -6,6 +6,7 @@
  * together they would only be slower. Naming devices by hand overrides that. A device that is a last
  * resort is meant by its full name only.
  */
+import { parsePortAddress, portAddressText } from '../firmware-bridge/port-address.ts';
 import { InputError } from '../src/util/errors.ts';
 import { type DeviceInfo, DriverError, type DriverKind } from './driver.ts';
 
@@ -15,6 +16,7 @@ const ID_BEGINS: Readonly<Record<DriverKind, string>> = {
   webgpu: 'gpu',
   onnx: 'onnx',
   gpujs: 'gpujs',
+  serial: 'serial',
   mock: 'mock',
 };
 
@@ -74,15 +76,31 @@ export function selectDevices<T extends DeviceInfo>(
   return left;
 }
 
-function fitting<T extends DeviceInfo>(name: string, listed: readonly T[]): readonly T[] {
-  if (name === 'all') return onePerProcessor(listed);
+/** The one id of a device that can be written in several ways: `serial:com3` is `serial:COM3`. */
+export function deviceId(name: string): string {
+  if (!name.startsWith('serial:') || name.includes('*')) return name;
+  try {
+    return `serial:${portAddressText(parsePortAddress(name, 'device'))}`;
+  } catch {
+    // What is wrong with it, its driver says.
+    return name;
+  }
+}
+
+function fitting<T extends DeviceInfo>(text: string, listed: readonly T[]): readonly T[] {
+  if (text === 'all') return onePerProcessor(listed);
+  const name = deviceId(text);
   const literal = name.replace(/[.+?^${}()|[\]\\]/g, '\\$&');
   const pattern = new RegExp(`^${literal.replaceAll('*', '.*')}$`);
   const found = listed.filter(
     ({ id, isLastResort }) => id === name || (isLastResort !== true && pattern.test(id)),
   );
-  if (found.length === 0) throw notFound(name, listed);
-  return found;
+  if (found.length > 0) return found;
+  const hidden = listed.filter(({ id }) => pattern.test(id)).map(({ id }) => id);
+  if (hidden.length === 0) throw notFound(name, listed);
+  const whose = hidden.length === 1 ? 'its full name' : 'their full names';
+  const reason = `${hidden.join(', ')}: meant by ${whose} only`;
+  throw notFound(name, listed, { reason });
 }
 
 function onePerProcessor<T extends DeviceInfo>(listed: readonly T[]): readonly T[] {
@@ -97,7 +115,7 @@ function onePerProcessor<T extends DeviceInfo>(listed: readonly T[]): readonly T
 function notFound(
   id: string,
   listed: readonly DeviceInfo[],
-  why: { readonly allExcluded?: true } = {},
+  why: { readonly allExcluded?: true; readonly reason?: string } = {},
 ): DriverError {
   return new DriverError({
     code: 'not-found',

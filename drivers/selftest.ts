@@ -2,13 +2,22 @@
  * What a device must get right before it is trusted: known vectors under two real seeds, the
  * extreme table, and a search that must find one known nonce. One wrong byte fails it.
  *
+ * A device that offers single rows takes seconds or minutes for a hash. It is asked for a random row
+ * under each real seed instead, with every matrix that such a hash needs. It makes its matrices itself,
+ * so that no extreme table can be given to it: its driver tries the extremes in another way. If a whole
+ * hash takes it no longer than a second after all, it is given three jobs too; of a slower device its
+ * driver checks the first job itself.
+ *
  * The real vectors come from bytomd; the expected hashes of the extreme table were computed with
  * the plain reference. Tests hold both against their sources.
  */
-import type { TableProvider } from '../src/tensority/table.ts';
+import { DIM } from '../src/tensority/params.ts';
+import { summedRows } from '../src/tensority/rows.ts';
+import type { MatrixTable, TableProvider } from '../src/tensority/table.ts';
 import { bytesEqual, bytesToHex, hexToBytes } from '../src/util/bytes.ts';
+import { type Clock, systemClock } from '../src/util/clock.ts';
 import { bytesToU256 } from '../src/util/u256.ts';
-import { type Device, DriverError } from './driver.ts';
+import { type Device, DriverError, type SearchResult } from './driver.ts';
 import { extremeTable } from './extreme-table.ts';
 
 export interface SelfTestVector {
@@ -83,23 +92,60 @@ export const SELF_TEST_SEARCH: {
   powHash: '5e1d9eceb4f6930421cd74e12584e44450fde608054b44bee04a76139f000000',
 };
 
+/** A device that gives rows gets jobs in its test if a hash takes no longer. */
+const MOMENT_MS = 1000;
+const LARGEST_TARGET = (1n << 256n) - 1n;
+
 /**
- * Runs the self-test; about eight hashes and three tables. Rejects with a `DriverError`
- * `self-test` at the first wrong byte, or with what the device failed with.
+ * Runs the self-test; about eight hashes and three tables, or two rows, two tables and what fits a moment. Rejects with a
+ * `DriverError` `self-test` at the first wrong byte, or with what the device failed with. `random`, in
+ * [0, 1), chooses the rows.
  */
 export async function selfTest(
   device: Device,
   tables: TableProvider,
   signal: AbortSignal = new AbortController().signal,
+  random: () => number = Math.random,
+  clock: Clock = systemClock,
 ): Promise<void> {
+  let rowMs = 0;
+  const isByRows = device.rows !== undefined;
   for (const group of SELF_TEST_GROUPS) {
     signal.throwIfAborted();
-    const table =
-      group.seed === 'extreme' ? extremeTable() : await tables(hexToBytes(group.seed, 'seed', 32));
+    const isExtreme = group.seed === 'extreme';
+    if (isExtreme && isByRows) continue;
+    const table = isExtreme ? extremeTable() : await tables(hexToBytes(group.seed, 'seed', 32));
     await device.loadSeed(table.seed, table, signal);
-    await checkVectors(device, table.seed, group.vectors, signal);
+    const began = clock.now();
+    if (isByRows) await checkRow(device, table, group.vectors, random, signal);
+    else await checkVectors(device, table.seed, group.vectors, signal);
+    rowMs = clock.now() - began;
   }
-  await checkSearch(device, signal);
+  if (!isByRows) await checkSearch(device, signal);
+  // A hash takes no less than its rows.
+  else if (rowMs < MOMENT_MS) await checkJobs(device, signal, clock);
+}
+
+/** A random row of one of the vectors. */
+async function checkRow(
+  device: Device,
+  table: MatrixTable,
+  vectors: readonly SelfTestVector[],
+  random: () => number,
+  signal: AbortSignal,
+): Promise<void> {
+  const vector = vectors[Math.floor(random() * vectors.length)];
+  const headerHash = hexToBytes(vector?.headerHash ?? '', 'headerHash', 32);
+  const row = Math.floor(random() * DIM);
+  const actual = await device.rows?.(table.seed, headerHash, row, 1, signal);
+  const expected = summedRows(headerHash, table, row, 1);
+  if (actual === undefined || bytesEqual(actual, expected)) return;
+  const differs = expected.findIndex((byte, i) => byte !== actual[i]);
+  const around = (bytes: Uint8Array): string => {
+    const from = Math.max(0, Math.min(differs, DIM - 8));
+    return `${bytesToHex(bytes.subarray(from, from + 8))} at ${from} of row ${row}`;
+  };
+  fail(around(expected), around(actual));
 }
 
 async function checkVectors(
@@ -121,23 +167,61 @@ async function checkVectors(
   }
 }
 
+const KNOWN_TARGET = bytesToU256(hexToBytes(SELF_TEST_SEARCH.powHash, 'powHash', 32));
+
 /** The nonce before and the one after the known nonce must not be found, the known one must. */
 async function checkSearch(device: Device, signal: AbortSignal): Promise<void> {
+  const { nonce } = SELF_TEST_SEARCH;
+  const result = await searchKnown(device, nonce - 1n, 3, KNOWN_TARGET, signal);
+  signal.throwIfAborted();
+  compareSearch(`3 scanned, found ${nonce}`, result);
+}
+
+/** From a job to its share, and to none: the known nonce meets its own hash as a target, and none below. */
+async function checkJobs(device: Device, signal: AbortSignal, clock: Clock): Promise<void> {
+  const { nonce } = SELF_TEST_SEARCH;
+  const found = `1 scanned, found ${nonce}`;
+  const tooLong = new AbortController();
+  const ended = new AbortController();
+  void clock.sleep(MOMENT_MS, ended.signal).then(() => tooLong.abort());
+  const until = AbortSignal.any([signal, tooLong.signal]);
+  const first = await searchKnown(device, nonce, 1, LARGEST_TARGET, until).finally(() =>
+    ended.abort(),
+  );
+  signal.throwIfAborted();
+  if (first.aborted) return;
+  compareSearch(found, first);
+  const exact = await searchKnown(device, nonce, 1, KNOWN_TARGET, signal);
+  signal.throwIfAborted();
+  compareSearch(found, exact);
+  const none = await searchKnown(device, nonce, 1, KNOWN_TARGET - 1n, signal);
+  signal.throwIfAborted();
+  compareSearch('1 scanned, found nothing', none);
+}
+
+function searchKnown(
+  device: Device,
+  start: bigint,
+  count: number,
+  target: bigint,
+  signal: AbortSignal,
+): Promise<SearchResult> {
   const known = SELF_TEST_SEARCH;
-  const result = await device.search(
+  return device.search(
     {
       jobId: 'self-test',
       generation: 0,
       preimage: hexToBytes(known.preimage, 'preimage', 136),
       seed: hexToBytes(known.seed, 'seed', 32),
-      target: bytesToU256(hexToBytes(known.powHash, 'powHash', 32)),
+      target,
     },
-    { start: known.nonce - 1n, count: 3 },
+    { start, count },
     signal,
   );
-  signal.throwIfAborted();
-  const expected = `3 scanned, found ${known.nonce}`;
-  const actual = `${result.scanned} scanned, found ${result.nonces.join(', ') || 'nothing'}`;
+}
+
+function compareSearch(expected: string, { scanned, nonces }: SearchResult): void {
+  const actual = `${scanned} scanned, found ${nonces.join(', ') || 'nothing'}`;
   if (actual !== expected) fail(expected, actual);
 }
 

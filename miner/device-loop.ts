@@ -1,7 +1,8 @@
 /**
  * The life of one device: open it, let it hash, and when it is gone, open it again after pauses that
- * grow while it goes on failing. Each device has a loop of its own, so that one that hangs or dies
- * stops no other.
+ * grow while it goes on failing. Where its driver can tell that it is back, it is opened at that moment,
+ * and not tried while it is not there. Each device has a loop of its own, so that one that hangs or
+ * dies stops no other.
  */
 import { type Device, type DeviceInfo, DriverError, type Telemetry } from '../drivers/driver.ts';
 import type { DeviceDoor } from '../drivers/open.ts';
@@ -25,8 +26,12 @@ export interface DeviceLoopParts extends Omit<SessionParts, 'test' | 'meter'> {
 
 export type DeviceState = SessionState | 'opening' | 'failed' | 'closed';
 
+/** Before a device is opened that is said to be back. */
+const LEAST_PAUSE_MS = 250;
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 300_000;
+/** After a device was found wrong, whatever its driver says: it would pass its test again, and be wrong again. */
+const WRONG_PAUSE_MS = 180_000;
 /** How long a device may take to close. */
 const CLOSE_MS = 500;
 
@@ -40,6 +45,10 @@ export class DeviceLoop {
   #state: DeviceState = 'opening';
   #openingSince = 0;
   #isWarned = false;
+  /** The last opening failed because there is no such device now. */
+  #isMissing = false;
+  /** The last session ended because the device was wrong. */
+  #wasWrong = false;
   #info: DeviceInfo | undefined;
   #device: Device | undefined;
   #session: DeviceSession | undefined;
@@ -82,12 +91,7 @@ export class DeviceLoop {
         await this.#use(device, signal);
         await this.#close(device);
       }
-      if (!signal.aborted) {
-        this.#state = 'failed';
-        const pauseMs = this.#backoff.next();
-        this.#parts.log.info('next try', { seconds: Math.ceil(pauseMs / 1000) });
-        await this.#parts.clock.sleep(pauseMs, signal);
-      }
+      if (!signal.aborted) await this.#pause(signal);
     }
     signal.removeEventListener('abort', stop);
     this.#state = 'closed';
@@ -114,22 +118,57 @@ export class DeviceLoop {
     this.#parts.log.warn('device still opening', { seconds }, `not open after ${seconds} s`);
   }
 
+  /** Until the next try: some time, or until the device is back. */
+  async #pause(signal: AbortSignal): Promise<void> {
+    this.#state = 'failed';
+    const { door, clock, log } = this.#parts;
+    const began = clock.now();
+    const over = new AbortController();
+    const end = (): void => over.abort();
+    signal.addEventListener('abort', end);
+    const wasWrong = this.#wasWrong;
+    this.#wasWrong = false;
+    const back = wasWrong ? undefined : door.returns?.(this.id, over.signal);
+    const isAway = back !== undefined && this.#isMissing;
+    const leastMs = wasWrong ? WRONG_PAUSE_MS : 0;
+    const pauseMs = isAway ? LONGEST_PAUSE_MS : Math.max(leastMs, this.#backoff.next());
+    if (isAway) log.info('waiting for the device', {}, 'waiting for it to come back');
+    else log.info('next try', { seconds: Math.ceil(pauseMs / 1000) });
+    const pause = clock.sleep(pauseMs, over.signal);
+    await (back === undefined
+      ? pause
+      : Promise.race([
+          pause,
+          back.then(async () => {
+            // Whatever kept it from opening, it is news that it is there.
+            this.#backoff.reset();
+            // A driver that says so too soon must not make a busy loop of this.
+            await clock.sleep(Math.max(0, began + LEAST_PAUSE_MS - clock.now()), over.signal);
+          }),
+        ]));
+    over.abort();
+    signal.removeEventListener('abort', end);
+  }
+
   /** The open device, or undefined if that failed. */
   async #open(signal: AbortSignal): Promise<Device | undefined> {
     const { door, clock, log } = this.#parts;
     this.#state = 'opening';
     this.#openingSince = clock.now();
     this.#isWarned = false;
+    this.#isMissing = false;
     try {
       const device = await door.open(this.id, signal);
       this.#device = device;
       this.#info = device.info;
+      device.onNotice?.((text) => log.warn('notice', { text }, text));
       const { name, kernel } = device.info;
       log.info('device open', { name, kernel, ms: Math.round(clock.now() - this.#openingSince) });
       this.#firstOpening.resolve(undefined);
       return device;
     } catch (error) {
       if (signal.aborted) return undefined;
+      this.#isMissing = error instanceof DriverError && error.detail.code === 'not-found';
       log.warn('device not opened', { reason: errorText(error) });
       this.#firstOpening.resolve(asDriverError(error));
       return undefined;
@@ -150,10 +189,12 @@ export class DeviceLoop {
     try {
       await session.run();
     } catch (error) {
+      this.#wasWrong = error instanceof DriverError && error.detail.code === 'self-test';
       if (!signal.aborted) log.warn('device failed', { reason: errorText(error) });
     }
     this.#session = undefined;
-    if (clock.now() - began >= this.#options.provenMs) this.#backoff.reset();
+    const isProven = clock.now() - began >= this.#options.provenMs;
+    if (isProven && !this.#wasWrong) this.#backoff.reset();
   }
 
   async #close(device: Device): Promise<void> {

@@ -161,8 +161,9 @@ export class DeviceSession implements Finder {
   /** Looks whether the device is still heard of. To be called every second or so. */
   watch(): void {
     if (this.#giveUp === undefined) return;
-    const silentMs = this.#parts.clock.now() - this.#heardAt;
-    // A device that takes minutes for a hash is slow, not silent.
+    const { silentMs: ownMs = Number.POSITIVE_INFINITY } = this.#device.telemetry();
+    const silentMs = Math.min(this.#parts.clock.now() - this.#heardAt, ownMs);
+    // A device that takes minutes for a hash is slow, not silent; some can tell, others have shown it.
     const patienceMs = 4 * this.#longestMs;
     if (!this.#isWarned && silentMs > Math.max(this.#options.watchdogMs, patienceMs)) {
       this.#isWarned = true;

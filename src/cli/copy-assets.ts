@@ -1,6 +1,6 @@
 /** Run after a build: puts what is not TypeScript beside the compiled code that reads it. */
 import { cpSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -16,3 +16,10 @@ for (const [folder, extensions] of ASSETS) {
     cpSync(join(root, folder, name), join(root, 'dist', folder, name));
   }
 }
+
+// The firmware's sources, which a simulated board is built from.
+const FIRMWARE = 'firmware-bridge/firmware';
+cpSync(join(root, FIRMWARE), join(root, 'dist', FIRMWARE), {
+  recursive: true,
+  filter: (path) => basename(path) !== 'build',
+});

@@ -75,6 +75,12 @@ export function driverTable(
         ...(threads === undefined ? {} : { threads }),
       });
     }),
+    // It remembers its boards, so that one that comes back under another name is known.
+    serial: once(async () => {
+      const { createSerialDriver } = await import('../../drivers/serial/driver.ts');
+      // Of the one seed that boards are checked by: it would take the place of those that are mined.
+      return createSerialDriver({}, { tables: createTables() });
+    }),
   };
 }
 

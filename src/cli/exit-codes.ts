@@ -1,6 +1,7 @@
 /** The exit codes of our programs, and which error means which. */
 import { CommanderError } from 'commander';
 import { DriverError } from '../../drivers/driver.ts';
+import { LinkError, PortError } from '../../firmware-bridge/errors.ts';
 import { SourceError } from '../../miner/job-source.ts';
 import { MnemonicError } from '../keys/mnemonic.ts';
 import { PowError } from '../pow/pow-error.ts';
@@ -43,6 +44,11 @@ export function exitCodeOf(error: unknown): ExitCode {
       case 'gave-up':
         return EXIT.fatal;
     }
+  }
+  if (error instanceof PortError) return EXIT.noSuchDevice;
+  if (error instanceof LinkError) {
+    // Another protocol version is no fault of the board's.
+    return error.detail.code === 'version' ? EXIT.noSuchDevice : EXIT.hardware;
   }
   if (error instanceof DriverError) {
     switch (error.detail.code) {

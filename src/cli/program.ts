@@ -48,11 +48,23 @@ export async function runProgram(
     // After a stop, what fails fails because of it. Not so what could not be kept.
     const stopped = signal.aborted && !(error instanceof StoreError);
     const failed = stopped ? EXIT.interrupted : exitCodeOf(error);
-    if (failed !== EXIT.ok && failed !== EXIT.interrupted) {
+    if (error instanceof CommanderError && error.code === 'commander.help') {
+      // A command is missing: which there are is all there is to say.
+      commandOf(program, args).outputHelp();
+    } else if (failed !== EXIT.ok && failed !== EXIT.interrupted) {
       printError(settings.name, usageText(error, program) ?? errorText(error));
     }
     return failed;
   }
+}
+
+/** The command that the arguments name, as deep as they do. */
+function commandOf(program: Command, args: readonly string[]): Command {
+  let command = program;
+  for (const name of args) {
+    command = command.commands.find((each) => each.name() === name) ?? command;
+  }
+  return command;
 }
 
 /** What commander calls too many arguments is, for most people, a command that does not exist. */
@@ -66,7 +78,7 @@ function usageText(error: unknown, program: Command): string | undefined {
 }
 
 /**
- * The first SIGINT or SIGTERM asks for a graceful stop, which has its time; a second one ends the
+ * The first SIGINT, SIGTERM or SIGHUP (the terminal has gone) asks for a graceful stop, which has its time; a second one ends the
  * process at once.
  */
 function catchSignals(interrupt: AbortController, { stopLimitMs }: ProgramSettings): void {
@@ -78,6 +90,7 @@ function catchSignals(interrupt: AbortController, { stopLimitMs }: ProgramSettin
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
+  process.on('SIGHUP', onSignal);
 }
 
 /**

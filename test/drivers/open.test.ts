@@ -111,6 +111,56 @@ describe('createDeviceDoor', () => {
   });
 });
 
+describe('the name of a device', () => {
+  it('may be written in other ways than its driver does', async () => {
+    const opened: string[] = [];
+    const { driver } = honest(1);
+    const serial: Driver = {
+      kind: 'serial',
+      enumerate: async () => {
+        const [info] = (await driver.enumerate()).devices;
+        return { devices: info === undefined ? [] : [{ ...info, id: 'serial:COM3' }] };
+      },
+      open: (id, open) => {
+        opened.push(id);
+        return driver.open('mock0', open);
+      },
+    };
+    const parts = { drivers: { serial: async () => serial }, tables: standInTable };
+    await (await openTested('serial:com3', options, parts)).close();
+    expect(opened).toEqual(['serial:com3']);
+  });
+});
+
+describe('the return of a device', () => {
+  it('is told by its driver, once the device was asked for', async () => {
+    const { driver, drivers } = honest(1);
+    driver.control(0).script.openFailures = 1;
+    const waited: string[] = [];
+    const returning: Driver = {
+      kind: driver.kind,
+      enumerate: () => driver.enumerate(),
+      open: (id, open) => driver.open(id, open),
+      returns: async (id) => {
+        waited.push(id);
+      },
+    };
+    const tables = standInTable;
+    const door = createDeviceDoor(() => options, {
+      drivers: { mock: async () => returning },
+      tables,
+    });
+    const { signal } = new AbortController();
+    expect(door.returns?.('mock0', signal)).toBeUndefined();
+    await expect(door.open('mock0', signal)).rejects.toThrow('as scripted');
+    await door.returns?.('mock0', signal);
+    expect(waited).toEqual(['mock0']);
+    const other = createDeviceDoor(() => options, { drivers, tables });
+    await (await other.open('mock0', signal)).close();
+    expect(other.returns?.('mock0', signal)).toBeUndefined();
+  });
+});
+
 describe('listDevices', () => {
   it('lists what every driver has, and why one has nothing', async () => {
     const { drivers } = honest(2);
@@ -179,6 +229,44 @@ describe('listSelected', () => {
       'onnx0',
       'gpujs',
     ]);
+  });
+
+  it('tells each driver what was selected', async () => {
+    const heard: (string | undefined)[] = [];
+    const driver: Driver = {
+      kind: 'serial',
+      enumerate: async (selection) => {
+        heard.push(selection);
+        const id = 'serial:unix:/a';
+        const info = { id, name: id, tableSlots: 1, rollsNonce: true };
+        return { devices: selection?.includes(id) === true ? [info] : [] };
+      },
+      open: () => Promise.reject(new Error('not asked for')),
+    };
+    const drivers: DriverTable = { serial: async () => driver };
+    const selected = await listSelected('serial:unix:/a', drivers);
+    expect(selected.map(({ id }) => id)).toEqual(['serial:unix:/a']);
+    await expect(listSelected('serial:unix:/b', drivers)).rejects.toThrow(
+      'no such device: serial:unix:/b (there are none)',
+    );
+    expect(heard).toEqual(['serial:unix:/a', 'serial:unix:/b', 'serial:unix:/b']);
+  });
+
+  it('says why a device that is listed is not meant', async () => {
+    const adapter = { id: 'serial:/dev/ttyUSB0', name: 'CH340', tableSlots: 1, rollsNonce: true };
+    const driver: Driver = {
+      kind: 'serial',
+      enumerate: async () => ({
+        devices: [{ ...adapter, isLastResort: true }],
+        unavailable: 'no package',
+      }),
+      open: () => Promise.reject(new Error('not asked for')),
+    };
+    await expect(
+      listSelected('serial:/dev/ttyUSB*', { serial: async () => driver }),
+    ).rejects.toThrow(
+      /\(there are: serial:\/dev\/ttyUSB0\): no package; serial:.* meant by its full name only$/,
+    );
   });
 
   it('tells of every device there is, and why the one that is meant is not there', async () => {

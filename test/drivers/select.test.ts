@@ -60,6 +60,30 @@ describe('selectDevices', () => {
     },
   );
 
+  it('says of what a pattern fits that it is meant by its full name only', () => {
+    const adapter = { isLastResort: true } as const;
+    const listed = [
+      ...LISTED,
+      info('serial:/dev/ttyACM0', undefined, adapter),
+      info('serial:/dev/ttyACM1', undefined, adapter),
+    ];
+    expect(() => selectDevices('serial:/dev/ttyACM*', listed)).toThrow(
+      /: serial:\/dev\/ttyACM0, serial:\/dev\/ttyACM1: meant by their full names only$/,
+    );
+    expect(() => chosen('*js')).toThrow(/: gpujs: meant by its full name only$/);
+    expect(() => chosen('serial:/dev/ttyX*')).not.toThrow(/full name/);
+  });
+
+  it.each([
+    ['serial:com3', 'serial:COM3'],
+    ['serial:\\\\.\\com3', 'serial:COM3'],
+    ['!serial:com3,all,serial:tcp://h:1', 'serial:tcp://h:1'],
+    ['serial:TCP://H:1', 'serial:tcp://h:1'],
+  ])('knows %s however it is written', (selection, id) => {
+    const listed = [info('serial:COM3', 'usb:1'), info('serial:tcp://h:1')];
+    expect(selectDevices(selection, listed).map((device) => device.id)).toEqual([id]);
+  });
+
   it('says so where nothing is left or nothing is there', () => {
     expect(() => chosen('gpu0,!gpu0')).toThrow(DriverError);
     expect(() => selectDevices('all', [])).toThrow('no such device: all (there are none)');
@@ -72,7 +96,7 @@ describe('selectDevices', () => {
 
 describe('mayMean', () => {
   const asked = (selection: string): string[] =>
-    (['cpu', 'webgpu', 'onnx', 'gpujs', 'mock'] as const).filter((driver) =>
+    (['cpu', 'webgpu', 'onnx', 'gpujs', 'serial', 'mock'] as const).filter((driver) =>
       mayMean(selection, driver),
     );
 
@@ -81,11 +105,11 @@ describe('mayMean', () => {
     ['gpu0', ['webgpu']],
     ['gpu*', ['webgpu']],
     ['g*', ['webgpu']],
-    ['*0', ['cpu', 'webgpu', 'onnx', 'mock']],
-    ['all', ['cpu', 'webgpu', 'mock']],
-    ['all,!gpu0', ['cpu', 'webgpu', 'mock']],
-    ['!gpu1', ['cpu', 'webgpu', 'mock']],
-    ['! gpu1', ['cpu', 'webgpu', 'mock']],
+    ['*0', ['cpu', 'webgpu', 'onnx', 'serial', 'mock']],
+    ['all', ['cpu', 'webgpu', 'serial', 'mock']],
+    ['all,!gpu0', ['cpu', 'webgpu', 'serial', 'mock']],
+    ['!gpu1', ['cpu', 'webgpu', 'serial', 'mock']],
+    ['! gpu1', ['cpu', 'webgpu', 'serial', 'mock']],
     ['gpu*,!gpu1', ['webgpu']],
     ['cpu, gpu0', ['cpu', 'webgpu']],
     ['cpu,! gpu0', ['cpu', 'webgpu']],
@@ -96,9 +120,14 @@ describe('mayMean', () => {
     ['onnx*', ['onnx']],
     ['o*,!onnx1', ['onnx']],
     ['onnx*,!cpu', ['cpu', 'onnx']],
-    ['all,onnx0', ['cpu', 'webgpu', 'onnx', 'mock']],
-    ['all,gpujs', ['cpu', 'webgpu', 'gpujs', 'mock']],
-    ['!onnx0', ['cpu', 'webgpu', 'onnx', 'mock']],
+    ['all,onnx0', ['cpu', 'webgpu', 'onnx', 'serial', 'mock']],
+    ['all,gpujs', ['cpu', 'webgpu', 'gpujs', 'serial', 'mock']],
+    ['!onnx0', ['cpu', 'webgpu', 'onnx', 'serial', 'mock']],
+    ['serial:/dev/ttyUSB0', ['serial']],
+    ['serial:COM3,cpu', ['cpu', 'serial']],
+    ['serial:unix:/tmp/gpu0.sock', ['serial']],
+    ['serial:*', ['serial']],
+    ['!serial:tcp://h:1', ['cpu', 'webgpu', 'serial', 'mock']],
     ['c', []],
     ['GPU0', []],
   ])('asks for %s only %j', (selection, expected) => {

@@ -8,8 +8,12 @@ import { preimageHash } from '../../src/chain/header.ts';
 import { fold } from '../../src/tensority/matmul.ts';
 import { DIM } from '../../src/tensority/params.ts';
 import { sliceSequence, tensority } from '../../src/tensority/reference.ts';
+import { summedRows } from '../../src/tensority/rows.ts';
 import { matrixOf } from '../../src/tensority/table.ts';
+import { meetsTarget } from '../../src/tensority/target.ts';
 import { bytesToHex, hexToBytes, writeU64 } from '../../src/util/bytes.ts';
+import { bytesToU256 } from '../../src/util/u256.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { StandInHasher, type standInHash, standInTable } from '../support/stand-in-hasher.ts';
 
 const TABLE = extremeTable();
@@ -71,6 +75,131 @@ describe('selfTest', () => {
     const reason = new Error('stopped');
     await expect(selfTest(device, standInTable, AbortSignal.abort(reason))).rejects.toBe(reason);
     await device.close();
+  });
+});
+
+describe('selfTest of a device that gives rows', () => {
+  /** Rows take a while, and are the same in most tests. */
+  const rowsMade = new Map<string, Uint8Array>();
+  async function rowsOf(
+    seed: Uint8Array,
+    headerHash: Uint8Array,
+    row0: number,
+    n: number,
+  ): Promise<Uint8Array> {
+    const key = `${bytesToHex(seed)} ${bytesToHex(headerHash)} ${row0} ${n}`;
+    const rows = rowsMade.get(key) ?? summedRows(headerHash, await standInTable(seed), row0, n);
+    rowsMade.set(key, rows);
+    return rows.slice();
+  }
+
+  /** A device that takes so long for a row and for a hash, and what it was asked for. */
+  class RowDevice {
+    readonly clock: FakeClock = new FakeClock();
+    readonly asked: string[] = [];
+    readonly searched: bigint[] = [];
+    wrongAt: number | undefined;
+    /** What it finds instead, in its n-th search. */
+    readonly finds: Map<number, bigint[]> = new Map();
+    device!: Device;
+    loads: readonly string[] = [];
+
+    static async open(rowMs: number, hashMs: number): Promise<RowDevice> {
+      const of = new RowDevice();
+      const hasher = new StandInHasher({ hash: known });
+      of.loads = hasher.loads;
+      const driver = new MockDriver(1, { hasher: () => hasher });
+      const device = await driver.open('mock0', { batchMs: 5 });
+      const { clock, asked } = of;
+      device.hash = async () => expect.fail('whole hashes were asked for');
+      device.rows = async (seed, headerHash, row0, n) => {
+        asked.push(`${bytesToHex(seed)} ${bytesToHex(headerHash)} ${row0} ${n}`);
+        await clock.sleep(rowMs);
+        const rows = await rowsOf(seed, headerHash, row0, n);
+        if (asked.length - 1 === of.wrongAt) rows[255]! ^= 1;
+        return rows;
+      };
+      device.search = async (work, range, signal) => {
+        of.searched.push(work.target);
+        await clock.sleep(hashMs, signal);
+        if (signal.aborted) return { scanned: 0, nonces: [], aborted: true };
+        const { nonce, powHash } = SELF_TEST_SEARCH;
+        const isFound = meetsTarget(hexToBytes(powHash, 'powHash', 32), work.target);
+        const nonces = of.finds.get(of.searched.length) ?? (isFound ? [nonce] : []);
+        return { scanned: range.count, nonces, aborted: false };
+      };
+      of.device = device;
+      return of;
+    }
+
+    /** How the test ends, and how long it takes. */
+    async test(random: () => number = () => 0): Promise<number> {
+      const began = this.clock.now();
+      let endedAt = 0;
+      const test = selfTest(this.device, standInTable, undefined, random, this.clock);
+      const ended = test.finally(() => {
+        endedAt = this.clock.now();
+      });
+      ended.catch(() => undefined);
+      for (let i = 0; i < 100 && endedAt === 0; i++) await this.clock.advance(100);
+      await ended;
+      expect(this.clock.sleeping, 'sleeps left behind').toBe(0);
+      return endedAt - began;
+    }
+  }
+
+  it('asks a slow one for a random row under each real seed, and for nothing else', async () => {
+    const of = await RowDevice.open(1000, 4000);
+    const numbers = [0.99, 0.5, 0, 0.999];
+    await of.test(() => numbers.shift() ?? 0);
+    const real = SELF_TEST_GROUPS.filter((group) => group.seed !== 'extreme');
+    expect(of.asked).toEqual([
+      `${real[0]?.seed} ${real[0]?.vectors[1]?.headerHash} 128 1`,
+      `${real[1]?.seed} ${real[1]?.vectors[0]?.headerHash} 255 1`,
+    ]);
+    expect(of.loads).toEqual(real.map(({ seed }) => seed));
+    expect(of.searched).toEqual([]);
+    await of.device.close();
+  });
+
+  it('fails it for one wrong byte under either', async () => {
+    for (const wrongAt of [0, 1]) {
+      const of = await RowDevice.open(1000, 4000);
+      of.wrongAt = wrongAt;
+      await expect(of.test(), `row ${wrongAt}`).rejects.toMatchObject({
+        detail: { code: 'self-test', expected: expect.stringMatching(/ at 248 of row 0$/) },
+      });
+      await of.device.close();
+    }
+  });
+
+  it('loses no more than a second to one whose rows do not show that it is slow', async () => {
+    const of = await RowDevice.open(100, 4000);
+    expect(await of.test()).toBe(1200);
+    expect(of.searched).toHaveLength(1);
+    await of.device.close();
+  });
+
+  it('gives a fast one jobs around a known hash', async () => {
+    const of = await RowDevice.open(100, 900);
+    expect(await of.test()).toBe(2900);
+    const hash = bytesToU256(hexToBytes(SELF_TEST_SEARCH.powHash, 'powHash', 32));
+    expect(of.searched).toEqual([(1n << 256n) - 1n, hash, hash - 1n]);
+    await of.device.close();
+  });
+
+  it.each([
+    ['finds nothing', 1, []],
+    ['finds another nonce', 1, [5n]],
+    ['misses a hash that is its target', 2, []],
+    ['finds a hash above its target', 3, [SELF_TEST_SEARCH.nonce]],
+  ] as const)('fails one that %s', async (_what, nth, nonces) => {
+    const of = await RowDevice.open(1, 1);
+    of.finds.set(nth, [...nonces]);
+    await expect(of.test()).rejects.toMatchObject({
+      detail: { code: 'self-test', expected: expect.stringMatching(/^1 scanned, found/) },
+    });
+    await of.device.close();
   });
 });
 

@@ -104,5 +104,5 @@ describeConformance(
     ),
     table: (seed) => tables.get(seed),
   }),
-  { isSlow: true, timeout: 180_000 },
+  { isSlow: true, hasCommonSearch: true, timeout: 180_000 },
 );

@@ -5,9 +5,16 @@ import { createInterface } from 'node:readline';
 import { expect } from 'vitest';
 import { repoRoot } from '../support/repo-files.ts';
 
-export type ProgramName = 'bytom-devnet' | 'bytom-miner' | 'bytom-node' | 'bytom-pool' | 'gpu-page';
+export type ProgramName =
+  | 'bytom-bridge'
+  | 'bytom-devnet'
+  | 'bytom-miner'
+  | 'bytom-node'
+  | 'bytom-pool'
+  | 'gpu-page';
 
 export const PROGRAMS: Readonly<Record<ProgramName, string>> = {
+  'bytom-bridge': join(repoRoot, 'dist/src/cli/bridge.js'),
   'bytom-devnet': join(repoRoot, 'dist/src/cli/devnet.js'),
   'bytom-miner': join(repoRoot, 'dist/src/cli/miner.js'),
   'bytom-node': join(repoRoot, 'dist/src/cli/node.js'),
@@ -107,6 +114,11 @@ export class ProgramProcess {
   /** The last line so far that fits. */
   lastLine(pattern: RegExp): string | undefined {
     return this.#lines.findLast((line) => pattern.test(line));
+  }
+
+  /** How many lines so far fit. */
+  count(pattern: RegExp): number {
+    return this.#lines.filter((line) => pattern.test(line)).length;
   }
 
   /** Sends SIGINT; what the process came to, and after how many milliseconds. */

@@ -1,5 +1,5 @@
 /** A checkout whose optional packages npm left out: it builds, mines, and says what it lacks. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   cpSync,
   mkdirSync,
@@ -46,15 +46,39 @@ function mine(...args: readonly string[]): string {
   return execFileSync(process.execPath, [program, ...args], { encoding: 'utf8', cwd: root });
 }
 
+/** What it says on its way out. */
+function fail(...args: readonly string[]): string {
+  const program = join(root, 'dist/src/cli/miner.js');
+  const { status, stderr } = spawnSync(process.execPath, [program, ...args], {
+    encoding: 'utf8',
+    cwd: root,
+  });
+  expect(status).toBeGreaterThan(0);
+  return stderr;
+}
+
 describe.skipIf(process.platform === 'win32')('without the optional packages', () => {
-  it('lists the cpu, and each runtime that is missing in a line', () => {
+  it('lists the cpu, and each runtime that is missing in a line; boards only if there may be some', () => {
     const lines = mine('--list-devices').trimEnd().split('\n');
     expect(lines[0]).toMatch(/^cpu {2}/);
-    expect(lines.slice(1).sort()).toEqual([
+    const mayHaveBoards = lines.some((line) => line.startsWith('serial:/'));
+    expect(
+      lines
+        .slice(1)
+        .filter((line) => !/^serial:\/| {4}/.test(line))
+        .sort(),
+    ).toEqual([
       expect.stringMatching(/^gpujs: not available, the npm package gpu\.js is not installed/),
       expect.stringMatching(/^onnx: not available, the npm package onnxruntime-node is not inst/),
+      ...(mayHaveBoards ? [expect.stringMatching(/^serial: serial ports need the npm/)] : []),
       expect.stringMatching(/^webgpu: not available, the npm package webgpu is not installed/),
     ]);
+  });
+
+  it('says what a board at a serial port needs', () => {
+    expect(fail('--device', 'serial:/dev/ttyUSB77', '--benchmark=1')).toMatch(
+      /\/dev\/ttyUSB77: serial ports need the optional package serialport: it is not installed/,
+    );
   });
 
   it('hashes on the cpu', () => {

@@ -15,6 +15,7 @@ export const BROWSER_SAFE: readonly string[] = [
   'src/tensority/matmul.ts',
   'src/tensority/table.ts',
   'src/tensority/reference.ts',
+  'src/tensority/rows.ts',
   'src/tensority/hasher.ts',
   'src/tensority/seed-slots.ts',
   'src/tensority/target.ts',
