@@ -198,10 +198,11 @@ async function measureFaults(rounds: number): Promise<void> {
         stop.abort();
         const { scanned, nonces } = await search;
         await checkNonces(nonces, scanned);
-        check(
-          found.every((nonce) => nonces.includes(nonce)),
-          `${name}: a nonce was told of that is not in the result`,
-        );
+        // One that is given out again when the search ends was told of, and is not scanned yet.
+        for (const nonce of found) {
+          const isRight = meetsTarget(await hashOf(headerHashOf(nonce)), HALF);
+          check(isRight && (nonce >= scanned || nonces.includes(nonce)), `${name}: nonce ${nonce}`);
+        }
       } finally {
         await device.close();
       }
