@@ -12,7 +12,7 @@ import { runProgram } from './program.ts';
 /** Runs the program with the arguments behind its name. Never rejects. */
 export function runBridgeCli(args: readonly string[]): Promise<ExitCode> {
   return runProgram(
-    { name: 'bytom-bridge', stopLimitMs: 3000, readerGone: 'exit' },
+    { name: 'bytom-bridge', stopLimitMs: 3000, readerGone: 'exit', hangupStops: true },
     args,
     ({ signal, end }) =>
       createBridgeProgram({

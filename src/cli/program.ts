@@ -14,6 +14,11 @@ export interface ProgramSettings {
    * a program does that has nothing to lose, or stop as after SIGINT.
    */
   readonly readerGone: 'exit' | 'stop';
+  /**
+   * Stops when its terminal goes away, whatever started it: for a program that would leave things behind.
+   * Services go on under `nohup`, and the pool reads its certificate anew.
+   */
+  readonly hangupStops?: true;
 }
 
 /** What the commands of a program get from here. */
@@ -78,10 +83,13 @@ function usageText(error: unknown, program: Command): string | undefined {
 }
 
 /**
- * The first SIGINT, SIGTERM or SIGHUP (the terminal has gone) asks for a graceful stop, which has its time; a second one ends the
+ * The first SIGINT or SIGTERM asks for a graceful stop, which has its time; a second one ends the
  * process at once.
  */
-function catchSignals(interrupt: AbortController, { stopLimitMs }: ProgramSettings): void {
+function catchSignals(
+  interrupt: AbortController,
+  { stopLimitMs, hangupStops }: ProgramSettings,
+): void {
   const onSignal = (): void => {
     if (interrupt.signal.aborted) process.exit(EXIT.interrupted);
     interrupt.abort();
@@ -90,7 +98,7 @@ function catchSignals(interrupt: AbortController, { stopLimitMs }: ProgramSettin
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
-  process.on('SIGHUP', onSignal);
+  if (hangupStops === true) process.on('SIGHUP', onSignal);
 }
 
 /**

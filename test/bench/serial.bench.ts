@@ -128,8 +128,8 @@ function addSizes(machine: MachineName, image: string): void {
   const isJudged = machine === 'virt';
   samples.add(`${machine}, text [KB]`, text / 1000, isJudged ? '<= 16' : '');
   samples.add(
-    `${machine}, RAM, stack included [KB]`,
-    (data + bss) / 1000,
+    `${machine}, RAM, stack included [KiB]`,
+    (data + bss) / 1024,
     isJudged ? '<= 220' : '',
   );
 }

@@ -1,35 +1,25 @@
 /** A board's hashes are counted by shares that it cannot invent. */
 import { describe, expect, it } from 'vitest';
-import { DriverError, type SearchResult } from '../../drivers/driver.ts';
 import { Auditor } from '../../drivers/serial/audit.ts';
 import { ControlShares } from '../../drivers/serial/control-shares.ts';
 import type { Wrong } from '../../drivers/serial/job-ledger.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { seededRandom } from '../support/random.ts';
-import { ANY, EASY, goodNonces, never, SEED, SerialRig, workOf } from '../support/serial-rig.ts';
+import {
+  ANY,
+  codeOf,
+  EASY,
+  end,
+  goodNonces,
+  mine,
+  never,
+  SEED,
+  SerialRig,
+  workOf,
+} from '../support/serial-rig.ts';
 import { standInTable } from '../support/stand-in-hasher.ts';
 
 const MINUTE = 60_000;
-
-async function mine(rig: SerialRig, ms: number, target = EASY): Promise<SearchResult | unknown> {
-  const abort = new AbortController();
-  const range = { start: 0n, count: 2 ** 40 };
-  const search = rig.device.search(workOf(target), range, abort.signal).catch((e: unknown) => e);
-  await rig.clock.advance(ms);
-  abort.abort();
-  return rig.run(search);
-}
-
-function codeOf(end: unknown): string | undefined {
-  return end instanceof DriverError ? end.detail.code : undefined;
-}
-
-async function end(rig: SerialRig): Promise<void> {
-  await rig.run(rig.device.close());
-  rig.board.close();
-  await rig.clock.advance(0);
-  expect(rig.clock.sleeping, 'sleeps that outlive the device').toBe(0);
-}
 
 describe('control shares', () => {
   it('find a board out that claims ten hashes for each', async () => {

@@ -5,6 +5,7 @@ import { TYPES } from '../../firmware-bridge/messages.ts';
 import {
   ANY,
   EASY,
+  end,
   goodNonces,
   losingPort,
   never,
@@ -46,14 +47,6 @@ async function losingRig(
     loses = next;
   };
   return { rig, lose };
-}
-
-async function end(rig: SerialRig): Promise<void> {
-  await rig.run(rig.device.close());
-  expect(rig.isClosed).toBe(true);
-  rig.board.close();
-  await rig.clock.advance(0);
-  expect(rig.clock.sleeping, 'sleeps that outlive the device').toBe(0);
 }
 
 describe('SerialDevice', () => {

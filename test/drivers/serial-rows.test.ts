@@ -1,16 +1,8 @@
 /** Rows that a test asks a board for: what it refuses, and for how long they are waited for. */
 import { describe, expect, it } from 'vitest';
-import { SEED, SerialRig } from '../support/serial-rig.ts';
+import { end, SEED, SerialRig } from '../support/serial-rig.ts';
 import { standInRows } from '../support/simulated-rig.ts';
 import { standInTable } from '../support/stand-in-hasher.ts';
-
-async function end(rig: SerialRig): Promise<void> {
-  await rig.run(rig.device.close());
-  expect(rig.isClosed).toBe(true);
-  rig.board.close();
-  await rig.clock.advance(0);
-  expect(rig.clock.sleeping, 'sleeps that outlive the device').toBe(0);
-}
 
 describe('rows of a SerialDevice', () => {
   const ROW = new Uint8Array(32).fill(9);

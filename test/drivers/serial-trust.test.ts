@@ -1,13 +1,16 @@
 /** What a board is believed, and what not: audits, lies, lost messages, quarantine. */
 import { describe, expect, it } from 'vitest';
-import { DriverError, type SearchResult } from '../../drivers/driver.ts';
+import type { SearchResult } from '../../drivers/driver.ts';
 import { EVENTS } from '../../firmware-bridge/events.ts';
 import type { SimulatedLie } from '../../firmware-bridge/sim/script.ts';
 import {
   ANY,
+  codeOf,
   EASY,
+  end,
   goodNonces,
   losingPort,
+  mine,
   never,
   SEED,
   SerialRig,
@@ -16,26 +19,6 @@ import {
 import { standInTable } from '../support/stand-in-hasher.ts';
 
 const MINUTE = 60_000;
-
-async function mine(rig: SerialRig, ms: number, target = EASY): Promise<SearchResult | unknown> {
-  const abort = new AbortController();
-  const range = { start: 0n, count: 2 ** 40 };
-  const search = rig.device.search(workOf(target), range, abort.signal).catch((e: unknown) => e);
-  await rig.clock.advance(ms);
-  abort.abort();
-  return rig.run(search);
-}
-
-function codeOf(end: unknown): string | undefined {
-  return end instanceof DriverError ? end.detail.code : undefined;
-}
-
-async function end(rig: SerialRig): Promise<void> {
-  await rig.run(rig.device.close());
-  rig.board.close();
-  await rig.clock.advance(0);
-  expect(rig.clock.sleeping, 'sleeps that outlive the device').toBe(0);
-}
 
 describe('audits of a board', () => {
   it('check the first hash that it claims, and each minute one more and a row', async () => {

@@ -2,8 +2,8 @@
  * A simulated board as an open device in virtual time, with hashes and rows that cost nothing. The
  * host judges them by the same stand-ins.
  */
-
-import type { Work } from '../../drivers/driver.ts';
+import { expect } from 'vitest';
+import { DriverError, type SearchResult, type Work } from '../../drivers/driver.ts';
 import { SerialDevice } from '../../drivers/serial/device.ts';
 import { DEFAULT_LIMITS } from '../../drivers/serial/heat.ts';
 import { connectBoard } from '../../drivers/serial/open-board.ts';
@@ -145,3 +145,31 @@ export function goodNonces(work: Work, start: bigint, count: number): bigint[] {
 }
 
 export const never = (): AbortSignal => new AbortController().signal;
+
+/** What a search comes to that is aborted after `ms`, or what it fails with. */
+export async function mine(
+  rig: SerialRig,
+  ms: number,
+  target = EASY,
+): Promise<SearchResult | unknown> {
+  const abort = new AbortController();
+  const range = { start: 0n, count: 2 ** 40 };
+  const search = rig.device.search(workOf(target), range, abort.signal).catch((e: unknown) => e);
+  await rig.clock.advance(ms);
+  abort.abort();
+  return rig.run(search);
+}
+
+/** The code of a `DriverError`. */
+export function codeOf(end: unknown): string | undefined {
+  return end instanceof DriverError ? end.detail.code : undefined;
+}
+
+/** Closes the device; nothing of it may go on. */
+export async function end(rig: SerialRig): Promise<void> {
+  await rig.run(rig.device.close());
+  expect(rig.isClosed).toBe(true);
+  rig.board.close();
+  await rig.clock.advance(0);
+  expect(rig.clock.sleeping, 'sleeps that outlive the device').toBe(0);
+}

@@ -85,20 +85,4 @@ static void multiply(const int8_t *b, uint32_t sums[ROWS]) {
   sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
 }
 
-void ten_row_products(int8_t *rows, unsigned n, const int8_t matrix[TEN_MATRIX_BYTES]) {
-  pack(rows, n);
-  for (unsigned j = 0; j < TEN_DIM; j++) {
-    uint32_t sums[ROWS];
-    multiply(matrix + j * TEN_DIM, sums);
-    for (unsigned row = 0; row < n; row++) rows[row * TEN_DIM + j] = ten_fold((int32_t)sums[row]);
-  }
-}
-
-/* All rows do the same sum here; one that disagrees spoils the answer. */
-int32_t ten_dot(const int8_t a[TEN_DIM], const int8_t b[TEN_DIM]) {
-  uint32_t sums[ROWS];
-  pack(a, 1);
-  multiply(b, sums);
-  const uint32_t differs = (sums[0] ^ sums[1]) | (sums[0] ^ sums[2]) | (sums[0] ^ sums[3]);
-  return (int32_t)(differs == 0 ? sums[0] : ~sums[0]);
-}
+#include "four-rows.h"
