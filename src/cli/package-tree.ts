@@ -114,9 +114,9 @@ function allows(list: readonly string[] | undefined, value: string): boolean {
 const LOADED = /\.(?:[cm]?js|json|node|wasm|txt|dat|bin)$/;
 /** Folders at the top of a package that its published copy need not have. */
 const ASIDE = /^(?:\.[^/]*|tests?|__tests__|docs?|examples?|benchmarks?|integration)\//;
-/** Folders of native code for one platform: `linux-x64`, `darwin-universal`. */
+/** Folders of native code for one platform: `linux-x64`, `darwin-universal`, `darwin-x64+arm64`. */
 const PLATFORM_FOLDER =
-  /(?:^|\/)((?:aix|android|darwin|freebsd|linux|openbsd|sunos|win32)-[a-z0-9]+)\//;
+  /(?:^|\/)(aix|android|darwin|freebsd|linux|openbsd|sunos|win32)-([a-z0-9+]+)\//;
 
 /**
  * Whether a file of a package, `path` from the package's folder, can be loaded at run time by the
@@ -124,8 +124,9 @@ const PLATFORM_FOLDER =
  */
 export function isLoadable(path: string, platform: Platform, abi: string): boolean {
   if (!(LOADED.test(path) || isLicence(path)) || ASIDE.test(path)) return false;
-  const folder = PLATFORM_FOLDER.exec(path)?.[1];
-  if (folder !== undefined && folder !== `${platform.os}-${platform.cpu}`) return false;
+  const [, os, cpus] = PLATFORM_FOLDER.exec(path) ?? [];
+  const isOther = os !== platform.os || cpus?.split('+').includes(platform.cpu) !== true;
+  if (os !== undefined && isOther) return false;
   if (!path.endsWith('.node')) return true;
   // Prebuilt code: `node.abi115.glibc.node`, `node.napi.musl.node`. That for any Node is called napi.
   const tags = path.slice(path.lastIndexOf('/') + 1).split('.');

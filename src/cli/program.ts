@@ -54,8 +54,8 @@ export async function runProgram(
     const stopped = signal.aborted && !(error instanceof StoreError);
     const failed = stopped ? EXIT.interrupted : exitCodeOf(error);
     if (error instanceof CommanderError && error.code === 'commander.help') {
-      // A command is missing: which there are is all there is to say.
-      commandOf(program, args).outputHelp();
+      // Asked for it was printed already; a command that is missing: which there are is all there is to say.
+      if (error.exitCode !== 0) commandOf(program, args).outputHelp();
     } else if (failed !== EXIT.ok && failed !== EXIT.interrupted) {
       printError(settings.name, usageText(error, program) ?? errorText(error));
     }

@@ -127,6 +127,8 @@ describe('what of a package can be loaded', () => {
     '.taprc',
     'dist/linux-arm64/dawn.node',
     'dist/darwin-universal/dawn.node',
+    'prebuilds/darwin-x64+arm64/a.node',
+    'prebuilds/linux-arm64/a.armv8.glibc.node',
     'dist/win32-x64/dxcompiler.dll',
     'node.napi.musl.node',
     'node.abi115.glibc.node',
