@@ -9,25 +9,16 @@ import {
   SEED_READY,
 } from '../../firmware-bridge/events.ts';
 import { encodeFrame } from '../../firmware-bridge/frame.ts';
-import { Link, type LinkOptions } from '../../firmware-bridge/link.ts';
+import type { Link } from '../../firmware-bridge/link.ts';
 import { ANSWER } from '../../firmware-bridge/messages.ts';
 import { slipEncode } from '../../firmware-bridge/slip.ts';
 import { concatBytes } from '../../src/util/bytes.ts';
-import { FakeClock, settle } from '../support/fake-clock.ts';
+import { settle } from '../support/fake-clock.ts';
 import { outcomeOf } from '../support/outcome.ts';
-import { ScriptedBoard } from '../support/scripted-board.ts';
+import { linkToBoard } from '../support/scripted-board.ts';
 
 const BYTES = Uint8Array.of(1, 2, 3);
 const NOTHING = new Uint8Array(0);
-
-function setUp(
-  options: LinkOptions = {},
-  port: { byteMs?: number } = {},
-): { board: ScriptedBoard; link: Link; clock: FakeClock } {
-  const clock = new FakeClock();
-  const board = new ScriptedBoard(port);
-  return { board, link: new Link(board.port, { clock, ...options }), clock };
-}
 
 const ready = (epoch: number): Uint8Array => SEED_READY.encode({ epoch, crc: 0, ms: 0 });
 const started = FAULT.encode({ fault: 1, temperature: 0, info: 0 });
@@ -42,7 +33,7 @@ describe('events', () => {
     'epoch' in event ? `${event.event} ${event.epoch}` : `${event.event} ${event.fault}`;
 
   it('reach every listener until it goes', () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     const heard = listen(link);
     const off = link.onEvent(() => heard.push('second'));
     board.event('SEED_READY', ready(4));
@@ -52,7 +43,7 @@ describe('events', () => {
   });
 
   it('are counted where their seq has gaps', () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     // What came before the first is not known to be missed.
     for (const seq of [65_530, 65_531, 65_534, 65_535, 0, 2]) {
       board.event('SEED_READY', ready(seq), seq);
@@ -62,7 +53,7 @@ describe('events', () => {
   });
 
   it('are not counted as missed again when an older one comes late or once more', () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     const heard = listen(link);
     for (const seq of [7, 8, 10, 9, 7, 11]) board.event('SEED_READY', ready(seq), seq);
     expect(link.stats.missedEvents).toBe(1);
@@ -71,7 +62,7 @@ describe('events', () => {
 
   it('reach the other listeners, and the next frame, when one throws', async () => {
     const errors: unknown[] = [];
-    const { board, link } = setUp({ onListenerError: (error) => errors.push(error) });
+    const { board, link } = linkToBoard({ onListenerError: (error) => errors.push(error) });
     const wrong = new LinkError({ code: 'restarted', request: 'JOB' });
     link.onEvent(() => {
       throw wrong;
@@ -99,7 +90,7 @@ describe('events', () => {
   });
 
   it('count anew after a start and after HELLO', async () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     board.onHello();
     board.event('SEED_READY', ready(1), 50);
     board.event('FAULT', started, 0);
@@ -111,7 +102,7 @@ describe('events', () => {
   });
 
   it('come once from a line that doubles them, except for a start', () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     const heard = listen(link);
     for (const seq of [1, 1, 2]) board.event('SEED_READY', ready(9), seq);
     for (let i = 0; i < 2; i++) board.event('FAULT', started, 0);
@@ -120,7 +111,7 @@ describe('events', () => {
   });
 
   it('are dropped and counted if they are malformed, and dropped if they are of a later version', () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     const heard = listen(link);
     board.event('SHARE', BYTES);
     board.send(slipEncode(encodeFrame(0xd0, 1, BYTES)));
@@ -130,7 +121,7 @@ describe('events', () => {
   });
 
   it('can be waited for', async () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     const done = link.event((event) => (event.event === 'DONE' ? event : undefined));
     const progress = {
       epoch: 1,
@@ -147,7 +138,7 @@ describe('events', () => {
   });
 
   it('reject who waits by the signal, by what picks, and when the port goes', async () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     const abort = new AbortController();
     const aborted = outcomeOf(link.event(() => undefined, abort.signal));
     const thrown = outcomeOf(
@@ -171,7 +162,7 @@ describe('events', () => {
 
 describe('the log', () => {
   it('comes line by line, without control codes, among frames', () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     const lines: string[] = [];
     const off = link.onLog((line) => lines.push(line));
     board.text('hello\r\na\tb\nhalf');
@@ -186,7 +177,7 @@ describe('the log', () => {
 
 describe('the end of a port', () => {
   it('rejects everything under way and everything after', async () => {
-    const { board, link, clock } = setUp();
+    const { board, link, clock } = linkToBoard();
     const calls = [
       outcomeOf(link.request('PING', BYTES)),
       outcomeOf(link.request('STATUS', NOTHING)),
@@ -205,7 +196,7 @@ describe('the end of a port', () => {
   });
 
   it('leaves no timer after close, not even of a busy board', async () => {
-    const { board, link, clock } = setUp();
+    const { board, link, clock } = linkToBoard();
     board.on('PING', (frame) => board.nak(frame, 'BUSY', 1000));
     const call = outcomeOf(link.request('PING', BYTES));
     await settle();
@@ -218,7 +209,7 @@ describe('the end of a port', () => {
   });
 
   it('rejects a request that cannot be written', async () => {
-    const { board, link, clock } = setUp();
+    const { board, link, clock } = linkToBoard();
     const error = new PortError({ code: 'write-timeout', port: 'memory', afterMs: 2000 });
     board.port.write = () => Promise.reject(error);
     await expect(link.request('PING', BYTES)).rejects.toBe(error);

@@ -1,24 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { LinkError } from '../../firmware-bridge/errors.ts';
 import { encodeFrame, FLAG_REPEAT, type Frame } from '../../firmware-bridge/frame.ts';
-import { Link, type LinkOptions } from '../../firmware-bridge/link.ts';
 import { HELLO_ANSWER } from '../../firmware-bridge/messages.ts';
 import { slipEncode } from '../../firmware-bridge/slip.ts';
-import { FakeClock, settle } from '../support/fake-clock.ts';
+import { settle } from '../support/fake-clock.ts';
 import { outcomeOf } from '../support/outcome.ts';
-import { ScriptedBoard } from '../support/scripted-board.ts';
+import { linkToBoard, type ScriptedBoard } from '../support/scripted-board.ts';
 
 const BYTES = Uint8Array.of(1, 2, 3);
 const NOTHING = new Uint8Array(0);
-
-function setUp(
-  options: LinkOptions = {},
-  port: { byteMs?: number } = {},
-): { board: ScriptedBoard; link: Link; clock: FakeClock } {
-  const clock = new FakeClock();
-  const board = new ScriptedBoard(port);
-  return { board, link: new Link(board.port, { clock, ...options }), clock };
-}
 
 function seqs(board: ScriptedBoard): number[] {
   return board.requests.map(({ seq }) => seq);
@@ -28,7 +18,7 @@ const echo = ({ payload }: Frame): Uint8Array => payload;
 
 describe('Link.request', () => {
   it('resolves with the payload of the answer and leaves no timer', async () => {
-    const { board, link, clock } = setUp();
+    const { board, link, clock } = linkToBoard();
     board.on('PING', echo);
     expect(await link.request('PING', BYTES)).toEqual(BYTES);
     expect(await link.request('PING', NOTHING)).toEqual(NOTHING);
@@ -47,7 +37,7 @@ describe('Link.request', () => {
   });
 
   it('sends one at a time, in the order of calls', async () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     const calls = [1, 2, 3].map((n) => outcomeOf(link.request('PING', Uint8Array.of(n))));
     await settle();
     expect(board.requests).toHaveLength(1);
@@ -60,7 +50,7 @@ describe('Link.request', () => {
   });
 
   it('repeats twice under the same seq, 200 ms apart, and then calls the board silent', async () => {
-    const { board, link, clock } = setUp();
+    const { board, link, clock } = linkToBoard();
     const call = outcomeOf(link.request('STATUS', NOTHING));
     await clock.advance(199);
     expect(board.requests).toHaveLength(1);
@@ -79,7 +69,7 @@ describe('Link.request', () => {
   });
 
   it('waits twice as long as its frame and a longest one take on the wire', async () => {
-    const { board, link, clock } = setUp({ answerMs: 50, tries: 2 }, { byteMs: 0.1 });
+    const { board, link, clock } = linkToBoard({ answerMs: 50, tries: 2 }, { byteMs: 0.1 });
     const call = outcomeOf(link.request('PING', BYTES));
     await settle();
     const ms = 50 + 2 * 0.1 * (board.writes[0]!.length + 1100);
@@ -93,7 +83,7 @@ describe('Link.request', () => {
   });
 
   it('takes the answer to any of its tries', async () => {
-    const { board, link, clock } = setUp();
+    const { board, link, clock } = linkToBoard();
     const call = outcomeOf(link.request('PING', BYTES));
     await clock.advance(450);
     board.answer(board.requests[0]!, BYTES);
@@ -103,7 +93,7 @@ describe('Link.request', () => {
   });
 
   it('ignores answers to other requests, early or late', async () => {
-    const { board, link, clock } = setUp();
+    const { board, link, clock } = linkToBoard();
     const first = outcomeOf(link.request('PING', BYTES));
     await clock.advance(600);
     expect(first.error).toBeInstanceOf(LinkError);
@@ -122,7 +112,7 @@ describe('Link.request', () => {
   });
 
   it('counts its seq modulo 65,536', async () => {
-    const { board, link } = setUp({ firstSeq: 65_535 });
+    const { board, link } = linkToBoard({ firstSeq: 65_535 });
     board.on('PING', echo);
     await link.request('PING', NOTHING);
     await link.request('PING', NOTHING);
@@ -130,7 +120,7 @@ describe('Link.request', () => {
   });
 
   it.each(['BAD_CRC', 'BAD_LEN'] as const)('repeats at once after NAK %s', async (name) => {
-    const { board, link, clock } = setUp();
+    const { board, link, clock } = linkToBoard();
     let tries = 0;
     board.on('PING', (frame) => (++tries < 3 ? board.nak(frame, name, 5) : frame.payload));
     expect(await link.request('PING', BYTES)).toEqual(BYTES);
@@ -140,7 +130,7 @@ describe('Link.request', () => {
   });
 
   it('gives up after as many of these as tries, with what the board said', async () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     board.on('PING', (frame) => board.nak(frame, 'BAD_LEN', 5));
     await expect(link.request('PING', BYTES)).rejects.toMatchObject({
       detail: { code: 'refused', request: 'PING', nak: 'BAD_LEN', detail: 5 },
@@ -149,7 +139,7 @@ describe('Link.request', () => {
   });
 
   it('rejects with any other NAK, once, and ignores one that is for another request', async () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     board.on('JOB', (frame) => {
       board.nak({ ...frame, seq: frame.seq + 1 }, 'HOT');
       board.nak({ ...frame, type: 0x11 }, 'HOT');
@@ -162,7 +152,7 @@ describe('Link.request', () => {
   });
 
   it('names a code that it does not know by its number', async () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     board.on('PING', ({ type, seq }) => {
       const payload = Uint8Array.of(seq & 255, seq >> 8, 99, type, 3, 0, 0, 0);
       board.send(slipEncode(encodeFrame(0xff, seq, payload)));
@@ -174,7 +164,7 @@ describe('Link.request', () => {
   });
 
   it('takes a NAK BAD_VERSION as what it is', async () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     board.on('PING', (frame) => board.nak(frame, 'BAD_VERSION', 0x0302));
     await expect(link.request('PING', BYTES)).rejects.toThrow(
       'the board speaks TSP 2 to 3, this program TSP 1: update the older of them',
@@ -182,7 +172,7 @@ describe('Link.request', () => {
   });
 
   it('asks a busy board anew, under a new seq, when it says', async () => {
-    const { board, link, clock } = setUp();
+    const { board, link, clock } = linkToBoard();
     let asked = 0;
     board.on('PING', (frame) => (++asked < 3 ? board.nak(frame, 'BUSY', 300) : frame.payload));
     const call = outcomeOf(link.request('PING', BYTES));
@@ -195,7 +185,7 @@ describe('Link.request', () => {
   });
 
   it('gives a busy board two seconds', async () => {
-    const { board, link, clock } = setUp();
+    const { board, link, clock } = linkToBoard();
     board.on('PING', (frame) => board.nak(frame, 'BUSY', 600));
     const call = outcomeOf(link.request('PING', BYTES));
     await clock.advance(2000);
@@ -210,7 +200,7 @@ describe('Link.request', () => {
   });
 
   it('tells of bytes that were no frames, even without an END among them', async () => {
-    const { board, link, clock } = setUp();
+    const { board, link, clock } = linkToBoard();
     board.send(Uint8Array.of(0xff, 0xc0));
     const call = outcomeOf(link.request('HELLO', BYTES));
     await settle();
@@ -223,7 +213,7 @@ describe('Link.request', () => {
   });
 
   it('counts damaged frames, echoes and frames of other versions', async () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     const frame = encodeFrame(0xa3, 0, BYTES);
     frame[9]! ^= 1;
     board.send(slipEncode(frame));
@@ -234,7 +224,7 @@ describe('Link.request', () => {
   });
 
   it('rejects with the reason of a signal: before its turn, while it waits, and at once', async () => {
-    const { board, link, clock } = setUp();
+    const { board, link, clock } = linkToBoard();
     const [waiting, queued] = [new AbortController(), new AbortController()];
     const first = outcomeOf(link.request('PING', BYTES, { signal: waiting.signal }));
     const second = outcomeOf(link.request('PING', BYTES, { signal: queued.signal }));
@@ -260,7 +250,7 @@ describe('Link.request', () => {
   });
 
   it('rejects with the reason of a signal while a board is busy', async () => {
-    const { board, link, clock } = setUp();
+    const { board, link, clock } = linkToBoard();
     board.on('PING', (frame) => board.nak(frame, 'BUSY', 1000));
     const abort = new AbortController();
     const call = outcomeOf(link.request('PING', BYTES, { signal: abort.signal }));
@@ -273,7 +263,7 @@ describe('Link.request', () => {
   });
 
   it('refuses a payload that no frame holds, until the limit is raised', async () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     board.on('CKPT', () => NOTHING);
     await expect(link.request('CKPT', new Uint8Array(1089))).rejects.toThrow(
       new RangeError('frame of CKPT expected at most 1100 bytes, got 1101'),
@@ -286,7 +276,7 @@ describe('Link.request', () => {
   });
 
   it('neither sends longer frames than 4,128 bytes nor waits for them, whatever a board takes', async () => {
-    const { board, link, clock } = setUp({}, { byteMs: 0.0868 });
+    const { board, link, clock } = linkToBoard({}, { byteMs: 0.0868 });
     link.raise(65_535);
     await expect(link.request('CKPT', new Uint8Array(4117))).rejects.toThrow(
       new RangeError('frame of CKPT expected at most 4128 bytes, got 4129'),
@@ -300,7 +290,7 @@ describe('Link.request', () => {
 
 describe('Link.hello', () => {
   it('takes the answer to its own nonce and no other', async () => {
-    const { board, link, clock } = setUp();
+    const { board, link, clock } = linkToBoard();
     board.onHello();
     let asked = 0;
     board.on('HELLO', (frame) => {
@@ -325,13 +315,13 @@ describe('Link.hello', () => {
     [2, 3, 'the board speaks TSP 2 to 3, this program TSP 1: update the older of them'],
     [0, 0, 'the board speaks TSP 0, this program TSP 1: update the older of them'],
   ])('rejects versions %i to %i', async (lowest, highest, text) => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     board.onHello([], [lowest, highest]);
     await expect(link.hello()).rejects.toThrow(text);
   });
 
   it('rejects an answer that is too short', async () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     board.on('HELLO', ({ payload }) => payload);
     await expect(link.hello()).rejects.toThrow('malformed answer to HELLO');
   });
@@ -339,7 +329,7 @@ describe('Link.hello', () => {
 
 describe('Link.exclusively', () => {
   it('lets no other request in between', async () => {
-    const { board, link } = setUp();
+    const { board, link } = linkToBoard();
     board.on('PING', echo);
     board.on('STATUS', echo);
     const task = link.exclusively(async (request) => {

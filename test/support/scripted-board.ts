@@ -6,6 +6,7 @@ import type { BytePort } from '../../firmware-bridge/byte-port.ts';
 import { PortError } from '../../firmware-bridge/errors.ts';
 import { EVENTS, type EventName } from '../../firmware-bridge/events.ts';
 import { decodeFrame, encodeFrame, type Frame } from '../../firmware-bridge/frame.ts';
+import { Link, type LinkOptions } from '../../firmware-bridge/link.ts';
 import {
   ANSWER,
   HELLO_ANSWER,
@@ -17,6 +18,7 @@ import {
 } from '../../firmware-bridge/messages.ts';
 import { SlipDecoder, slipEncode } from '../../firmware-bridge/slip.ts';
 import { createDeferred } from '../../src/util/deferred.ts';
+import { FakeClock } from './fake-clock.ts';
 
 /** The payload of the answer; undefined for silence, or what the handler has sent by itself. */
 export type Handler = (frame: Frame) => Uint8Array | undefined;
@@ -139,3 +141,13 @@ export class ScriptedBoard {
 
 /** HASH and ROWS and CKPT. */
 const MODES_TLV: readonly number[] = [2, 4, 7, 0, 0, 0];
+
+/** A link in virtual time, and the board at its other end. */
+export function linkToBoard(
+  options: LinkOptions = {},
+  port: { byteMs?: number } = {},
+): { board: ScriptedBoard; link: Link; clock: FakeClock } {
+  const clock = new FakeClock();
+  const board = new ScriptedBoard(port);
+  return { board, link: new Link(board.port, { clock, ...options }), clock };
+}
